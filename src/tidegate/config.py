@@ -1,0 +1,141 @@
+"""The project file: tidegate.yaml -> Project, or an error that names the line, the key, and the nearest known one.
+
+    project: loans
+    models: {loan: {versions: {"1": {path: models/loan-1.skops}}}}
+    endpoints: {loan: {model: loan, split: {"1": 100}}}
+
+Each part owns its options; this file only composes them and checks that names which refer to each other exist.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field, ValidationError, field_validator, model_validator
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
+
+from tidegate.errors import ConfigError
+from tidegate.gateway.options import EndpointOptions, ServerOptions
+from tidegate.plugins import nearest
+from tidegate.runner.options import Options, VersionOptions
+from tidegate.storage.options import LogOptions
+
+FILE_NAME = "tidegate.yaml"
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+
+
+class ModelOptions(Options):
+    """A model: its versions by name."""
+
+    versions: dict[str, VersionOptions] = Field(description="The versions of this model, by name.")
+
+    @field_validator("versions", mode="before")
+    @classmethod
+    def _names_are_text(cls, value: Any) -> Any:
+        return {str(key): item for key, item in value.items()} if isinstance(value, dict) else value
+
+
+class Project(Options):
+    """The whole file."""
+
+    project: str = Field(description="Name of the project.")
+    server: ServerOptions = Field(default_factory=ServerOptions)
+    log: LogOptions = Field(default_factory=LogOptions)
+    models: dict[str, ModelOptions] = Field(default_factory=dict)
+    endpoints: dict[str, EndpointOptions] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _references(self) -> Project:
+        for kind, names in (("model", self.models), ("endpoint", self.endpoints)):
+            for name in names:
+                if not NAME.fullmatch(name):
+                    raise ValueError(f"{kind} name {name!r}: use letters, digits, '.', '_' and '-', at most 100")
+        for model_name, model in self.models.items():
+            for version in model.versions:
+                if not NAME.fullmatch(version):
+                    raise ValueError(f"version name {version!r} of model {model_name!r}: use letters, digits, '.', '_' and '-'")
+        for name, endpoint in self.endpoints.items():
+            if endpoint.model not in self.models:
+                hint = nearest(endpoint.model, self.models)
+                raise ValueError(f"endpoints.{name}.model: there is no model {endpoint.model!r}.{hint}")
+            versions = self.models[endpoint.model].versions
+            for version in endpoint.split:
+                if version not in versions:
+                    known = ", ".join(versions) or "none"
+                    raise ValueError(f"endpoints.{name}.split: model {endpoint.model!r} has no version {version!r} (it has: {known})")
+        return self
+
+
+def load_project(path: Path) -> Project:
+    """Read and check a project file. Errors: ConfigError with one line a problem."""
+    try:
+        text = path.read_text()
+    except FileNotFoundError as exc:
+        raise ConfigError(f"there is no {path}; `tidegate init` writes one") from exc
+    except OSError as exc:
+        raise ConfigError(f"can't read {path}: {exc.strerror or exc}") from exc
+    return parse_project(text, str(path))
+
+
+def parse_project(text: str, source: str = FILE_NAME) -> Project:
+    """The same, from text."""
+    try:
+        data = YAML(typ="safe", pure=True).load(text)
+    except YAMLError as exc:
+        raise ConfigError(f"{source} is not valid YAML: {exc}") from exc
+    if not isinstance(data, dict):
+        raise ConfigError(f"{source}: the file must be a mapping with the keys project, models and endpoints")
+    try:
+        return Project.model_validate(_text_keys(data))
+    except ValidationError as exc:
+        problems = [_explain(error) for error in exc.errors()]
+        raise ConfigError("\n".join(f"{source}: {problem}" for problem in problems)) from exc
+
+
+def _text_keys(value: Any) -> Any:
+    """YAML reads a bare 1 as a number; names of versions are text."""
+    if isinstance(value, dict):
+        return {str(key): _text_keys(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_text_keys(item) for item in value]
+    return value
+
+
+def _explain(error: Any) -> str:
+    location = [str(part) for part in error["loc"]]
+    where = ".".join(location) or "the file"
+    if error["type"] == "extra_forbidden":
+        known = _known_keys(location[:-1])
+        return f"unknown key {where}.{nearest(location[-1], known)} Known here: {', '.join(sorted(known))}"
+    if error["type"] == "missing":
+        return f"{where} is missing"
+    message = str(error["msg"]).removeprefix("Value error, ")
+    shown = error.get("input")
+    value = f" (it is {shown!r})" if isinstance(shown, (str, int, float, bool)) and repr(shown) not in message else ""
+    return f"{where}: {message}{value}" if location else message
+
+
+def _known_keys(location: list[str]) -> list[str]:
+    """The keys allowed at a place in the file, found by walking the models."""
+    current: Any = Project
+    for part in location:
+        current = _child(current, part)
+        if current is None:
+            return []
+    return [field.alias or name for name, field in current.model_fields.items()] if hasattr(current, "model_fields") else []
+
+
+def _child(current: Any, part: str) -> Any:
+    from typing import get_args, get_origin
+
+    if hasattr(current, "model_fields"):
+        for name, field in current.model_fields.items():
+            if part in (name, field.alias):
+                return field.annotation
+        return None
+    if get_origin(current) is dict:
+        return get_args(current)[1]
+    return None

@@ -1,0 +1,71 @@
+"""What the journal holds: one JSON object a line, of kind `prediction` or `feedback`. docs/format/journal.md is the reference.
+
+The gateway writes these lines by joining bytes (see gateway/record.py) and ingest reads them by decoding into these structs;
+a contract test holds the two together.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+import msgspec
+
+Role = Literal["stable", "canary", "shadow", "human"]
+
+Codec = Literal["v2", "v1", "mlflow", "csv"]
+
+
+class PredictionRecord(msgspec.Struct, omit_defaults=True):
+    """One request and what became of it, answered or not.
+
+    `request` is the body's JSON as the caller sent it (with the endpoint's field policy applied), `binary` the tensors that followed
+    it (base64), `text` a body that was not JSON (CSV); `outputs` and `output_binary` likewise for the answer.
+    All durations in microseconds; `time` is nanoseconds since 1970 UTC, taken when the request's head was read.
+    """
+
+    id: str
+    time: int
+    endpoint: str
+    model: str
+    version: str
+    role: Role
+    status: int
+    codec: Codec = "v2"
+    latency_us: int = 0
+    queue_us: int = 0
+    infer_us: int = 0
+    batch: int = 0
+    rows: int = 0
+    request_id: str = ""
+    subject: str = ""
+    unit: str = ""
+    trace: str = ""
+    error: str = ""
+    request: msgspec.Raw = msgspec.Raw(b"null")
+    binary: str = ""
+    text: str = ""
+    outputs: msgspec.Raw = msgspec.Raw(b"null")
+    output_binary: str = ""
+    redacted: bool = False
+    kind: Literal["prediction"] = "prediction"
+
+
+class FeedbackRecord(msgspec.Struct, omit_defaults=True):
+    """What became known later about a prediction: its true label, an event, or a rating.
+
+    `row` is the instance's index within the request (0 when the request had one). `key` makes it idempotent: a second record with the
+    same endpoint and key is dropped.
+    """
+
+    prediction_id: str
+    time: int
+    endpoint: str
+    type: Literal["label", "event", "rating"]
+    value: bool | int | float | str | None
+    received: int
+    row: int = 0
+    name: str = ""
+    actor: str = ""
+    key: str = ""
+    subject: str = ""
+    kind: Literal["feedback"] = "feedback"

@@ -1,0 +1,48 @@
+"""Durations and sizes as people write them.
+
+>>> parse_duration("500ms"), parse_duration("1h30m"), parse_size("64MB"), parse_size("1.5GiB")
+(0.5, 5400.0, 64000000, 1610612736)
+"""
+
+from __future__ import annotations
+
+import re
+
+_DURATION = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
+_SIZE = {
+    "": 1, "B": 1, "KB": 10**3, "MB": 10**6, "GB": 10**9, "TB": 10**12,
+    "KIB": 2**10, "MIB": 2**20, "GIB": 2**30, "TIB": 2**40,
+}  # fmt: skip
+_PART = re.compile(r"(\d+(?:\.\d+)?)(us|ms|s|m|h|d|w)")
+_SIZED = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?I?B?)", re.IGNORECASE)
+
+
+def parse_duration(text: str | int | float) -> float:
+    """Seconds. A bare number is seconds; units us, ms, s, m, h, d, w, joined freely. Errors: ValueError."""
+    if isinstance(text, (int, float)) and not isinstance(text, bool):
+        if text < 0:
+            raise ValueError(f"{text} is negative; a duration is at least 0")
+        return float(text)
+    raw = str(text).strip().lower()
+    try:
+        return parse_duration(float(raw)) if raw else _bad_duration(text)
+    except ValueError:
+        pass
+    if not raw or _PART.sub("", raw):
+        return _bad_duration(text)
+    return sum(float(number) * _DURATION[unit] for number, unit in _PART.findall(raw))
+
+
+def _bad_duration(text: object) -> float:
+    raise ValueError(f"{text!r} is not a duration; write it as 500ms, 10s, 5m, 2h, 7d or 1h30m")
+
+
+def parse_size(text: str | int) -> int:
+    """Bytes. A bare number is bytes; KB, MB, GB are powers of 1000, KiB, MiB, GiB of 1024. Errors: ValueError."""
+    if isinstance(text, int) and not isinstance(text, bool) and text >= 0:
+        return text
+    match = _SIZED.fullmatch(str(text).strip())
+    unit = match.group(2).upper() if match else ""
+    if match is None or (unit not in _SIZE and unit + "B" not in _SIZE):
+        raise ValueError(f"{text!r} is not a size; write it as 512KB, 64MB or 2GiB")
+    return int(float(match.group(1)) * (_SIZE.get(unit) or _SIZE[unit + "B"]))
