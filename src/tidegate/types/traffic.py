@@ -59,12 +59,13 @@ class VersionRoute(msgspec.Struct, frozen=True, omit_defaults=True):
     inference_timeout: float = 30.0
 
 
-class KeyEntry(msgspec.Struct, frozen=True):
-    """A key as it is kept: its id, the SHA-256 of its secret (hex), and its role."""
+class KeyEntry(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A key as it is kept: its id, the SHA-256 of its secret (hex), its role, and when it ends (unix seconds, 0 = never)."""
 
     id: str
     digest: str
     role: Literal["predict", "view", "operate", "admin"]
+    expires: float = 0.0
 
 
 class RoutingTable(msgspec.Struct, frozen=True, omit_defaults=True):
