@@ -2,8 +2,8 @@
 
     cli, api --change + audit, one transaction--> state.db --desired()--> controller --run/*.json--> everything else
 
-SQLite (WAL, full sync) in the state folder, or PostgreSQL by URL. Each method is one transaction: after kill -9 a change
-is there with its audit entry, or neither is. Times are unix seconds.
+SQLite (WAL, full sync) in the state folder, or PostgreSQL by URL. Each method is one transaction: after kill -9 a
+change is there with its audit entry, or neither is. Times are unix seconds.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ BUSY_SECONDS = 10.0
 
 class Desired(msgspec.Struct, frozen=True):
     """What should be running. `project` is the resolved project as JSON, `base` the folder its relative paths start
-    from, `unloaded` the versions taken out of service by hand, as `model:version`. Revision 0: nothing was ever applied.
+    from, `unloaded` the versions taken out of service by hand, as `model:version`. Revision 0: nothing was applied yet.
     """
 
     revision: int
