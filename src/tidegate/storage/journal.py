@@ -1,0 +1,217 @@
+"""The journal's writer: whole lines in, on disk before `done` is called.
+
+    event loop --submit(lines, done)--> queue --> writer thread --one write--> <slot>-<segment>.ndjson --> done(ok) on the loop
+
+The thread writes everything that gathered while its last write ran, in one system call, so a slow disk delays answers and never the
+loop. A write that fails or is cut short (a full disk) is undone to the last whole batch, so that a reader never meets half a line
+in the middle of a segment. A batch that isn't on disk within `deadline` is reported as failed to its caller at once; it may still
+be written later, as a record of an answer that was never given.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import queue
+import threading
+import time
+from collections import deque
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+Done = Callable[[bool], None]
+
+_STOP = object()
+_ROTATE = object()
+
+
+class JournalStatus(msgspec.Struct):
+    """Where the writer stands; `failed` counts lines that could not be written."""
+
+    segment: int
+    offset: int
+    failed: int = 0
+    healthy: bool = True
+    error: str = ""
+
+
+class _Batch:
+    __slots__ = ("done", "lines", "settled", "since")
+
+    def __init__(self, lines: list[bytes], done: Done, since: float) -> None:
+        self.lines = lines
+        self.done = done
+        self.since = since
+        self.settled = False
+
+
+def segment_name(slot: str, segment: int) -> str:
+    """`g0`, 7 -> `g0-00000007.ndjson`."""
+    return f"{slot}-{segment:08d}.ndjson"
+
+
+def next_segment(folder: Path, slot: str) -> int:
+    """One past the newest segment of this slot, so that a new process never appends after a torn line."""
+    numbers = [int(p.stem.rpartition("-")[2]) for p in folder.glob(f"{slot}-*.ndjson") if p.stem.rpartition("-")[0] == slot]
+    low = folder / f"{slot}.next"  # segments may all have been deleted after ingest; numbers must not come back
+    try:
+        numbers.append(int(low.read_text()) - 1)
+    except (FileNotFoundError, ValueError):
+        pass
+    return max(numbers, default=-1) + 1
+
+
+class JournalWriter:
+    """One per gateway worker. All methods are for the event loop's thread."""
+
+    def __init__(
+        self,
+        folder: Path,
+        slot: str,
+        *,
+        segment_size: int = 64_000_000,
+        fsync: bool = False,
+        deadline: float = 2.0,
+    ) -> None:
+        self._folder = folder
+        self._slot = slot
+        self._segment_size = segment_size
+        self._fsync = fsync
+        self._deadline = deadline
+        self._queue: queue.SimpleQueue[object] = queue.SimpleQueue()
+        self._outstanding: deque[_Batch] = deque()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._timer: asyncio.TimerHandle | None = None
+        self._fd = -1
+        self.status = JournalStatus(next_segment(folder, slot), 0)
+        self._thread = threading.Thread(target=self._run, name=f"journal-{slot}", daemon=True)
+
+    def start(self) -> None:
+        """Open the first segment and start the thread. Errors: OSError when the folder can't be written at all."""
+        self._loop = asyncio.get_running_loop()
+        self._fd = self._open(self.status.segment)
+        self._thread.start()
+        self._timer = self._loop.call_later(self._deadline / 4, self._check_deadlines)
+
+    def submit(self, lines: list[bytes], done: Done) -> None:
+        """Append whole lines (each ends in a newline). `done(ok)` is called on the loop, once, when they are on disk or have failed."""
+        batch = _Batch(lines, done, time.monotonic())
+        self._outstanding.append(batch)
+        self._queue.put(batch)
+
+    def rotate(self) -> None:
+        """Close the segment, so that a reader may have all of it, and go on in the next."""
+        self._queue.put(_ROTATE)
+
+    async def close(self) -> None:
+        """Write what was submitted, then stop the thread."""
+        if self._timer is not None:
+            self._timer.cancel()
+        self._queue.put(_STOP)
+        await asyncio.get_running_loop().run_in_executor(None, self._thread.join, self._deadline * 2)
+        await asyncio.sleep(0)
+
+    # -- the loop's side
+
+    def _check_deadlines(self) -> None:
+        now = time.monotonic()
+        while self._outstanding and self._outstanding[0].settled:
+            self._outstanding.popleft()
+        for batch in self._outstanding:
+            if now - batch.since < self._deadline:
+                break
+            if not batch.settled:
+                self.status.healthy = False
+                self.status.error = f"a write took longer than {self._deadline:g} s"
+                self._settle(batch, False)
+        assert self._loop is not None
+        self._timer = self._loop.call_later(self._deadline / 4, self._check_deadlines)
+
+    def _settle(self, batch: _Batch, ok: bool) -> None:
+        if batch.settled:
+            return
+        batch.settled = True
+        if not ok:
+            self.status.failed += len(batch.lines)
+        batch.lines = []
+        batch.done(ok)
+
+    def _written(self, batches: list[_Batch], ok: bool, error: str) -> None:
+        self.status.healthy = ok
+        self.status.error = error
+        for batch in batches:
+            self._settle(batch, ok)
+        while self._outstanding and self._outstanding[0].settled:
+            self._outstanding.popleft()
+
+    # -- the thread's side
+
+    def _open(self, segment: int) -> int:
+        path = self._folder / segment_name(self._slot, segment)
+        fd = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_APPEND | os.O_CLOEXEC, 0o600)
+        try:
+            (self._folder / f"{self._slot}.next").write_text(str(segment + 1))
+        except OSError:  # only a hint; on a full disk the segment itself is what matters
+            pass
+        return fd
+
+    def _run(self) -> None:
+        assert self._loop is not None
+        get, get_now = self._queue.get, self._queue.get_nowait
+        while True:
+            items = [get()]
+            try:
+                while True:
+                    items.append(get_now())
+            except queue.Empty:
+                pass
+            batches = [item for item in items if isinstance(item, _Batch)]
+            if batches:
+                error = self._append([line for batch in batches for line in batch.lines])
+                try:
+                    self._loop.call_soon_threadsafe(self._written, batches, not error, error)
+                except RuntimeError:  # the loop is closed: nobody waits any more
+                    return
+            if _ROTATE in items or self.status.offset >= self._segment_size:
+                self._next()
+            if _STOP in items:
+                os.close(self._fd)
+                return
+
+    def _append(self, lines: list[bytes]) -> str:
+        data = lines[0] if len(lines) == 1 else b"".join(lines)
+        start = self.status.offset
+        written = 0
+        try:
+            while written < len(data):
+                written += os.write(self._fd, data if not written else memoryview(data)[written:])
+            if self._fsync:
+                os.fdatasync(self._fd)
+        except OSError as exc:
+            self._undo(start, written)
+            return f"{exc.strerror or exc} ({self._folder / segment_name(self._slot, self.status.segment)})"
+        self.status.offset = start + len(data)
+        return ""
+
+    def _undo(self, start: int, written: int) -> None:
+        """Cut a partial batch off; where even that fails, leave the segment and go on in a new one."""
+        try:
+            if written or os.fstat(self._fd).st_size > start:
+                os.ftruncate(self._fd, start)
+        except OSError:
+            self._next()
+
+    def _next(self) -> None:
+        if self.status.offset == 0 and os.fstat(self._fd).st_size == 0:
+            return
+        try:
+            fd = self._open(self.status.segment + 1)
+        except OSError as exc:
+            self.status.error = f"can't open a new segment: {exc.strerror or exc}"
+            return
+        os.close(self._fd)
+        self._fd = fd
+        self.status.segment += 1
+        self.status.offset = 0
