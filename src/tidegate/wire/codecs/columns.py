@@ -39,7 +39,8 @@ def load_object(body: bytes | memoryview) -> dict[str, Any]:
 def from_rows(field: str, rows: Any, signature: Signature) -> dict[str, Array]:
     """A list with one entry a row -> arrays by input name.
 
-    An entry is an object by input name; or a list of the table's columns in order; or, for a model with one input, the row itself.
+    An entry is an object by input name; or a list of the table's columns in order; or, for a model with one input, the
+    row itself.
     """
     if type(rows) is not list or not rows:
         raise InvalidRequest(f"{field} must be a list of at least one row")
@@ -62,12 +63,7 @@ def from_columns(field: str, columns: Any, signature: Signature) -> dict[str, Ar
     """An object of whole tensors by input name, or the only tensor itself -> arrays by input name."""
     specs = signature.inputs
     if _is_named(columns):
-        by_name = {spec.name: spec for spec in specs}
-        fallback = TensorSpec("", "FP64", [-1])
-        return {
-            name: column(by_name.get(name, fallback), value, name) if name in by_name else _unknown(value)
-            for name, value in columns.items()
-        }
+        return _by_name(columns, specs)
     if len(specs) == 1:
         return {specs[0].name: column(specs[0], columns)}
     if signature.kind == "table" and type(columns) is list:
@@ -77,15 +73,17 @@ def from_columns(field: str, columns: Any, signature: Signature) -> dict[str, Ar
 
 def _from_single(field: str, row: Any, specs: list[TensorSpec]) -> dict[str, Array]:
     if _is_named(row):
-        by_name = {spec.name: spec for spec in specs}
-        return {
-            name: column(by_name[name], value) if name in by_name else _unknown(value) for name, value in row.items()
-        }
+        return _by_name(row, specs)
     if len(specs) != 1:
         raise InvalidRequest(
             f"the row of {field} must be an object with one value for each of the model's {len(specs)} inputs"
         )
     return {specs[0].name: column(specs[0], row)}
+
+
+def _by_name(values: dict[str, Any], specs: list[TensorSpec]) -> dict[str, Array]:
+    known = {spec.name: spec for spec in specs}
+    return {name: column(known[name], v) if name in known else _unknown(v) for name, v in values.items()}
 
 
 def _is_named(row: Any) -> bool:
@@ -118,6 +116,8 @@ def _from_named(field: str, rows: list[Any], specs: list[TensorSpec]) -> dict[st
 
 def _from_lists(field: str, rows: list[Any], specs: list[TensorSpec]) -> dict[str, Array]:
     width = len(specs)
+    if not rows:
+        raise InvalidRequest(f"{field} must be a list of at least one row")
     for i, row in enumerate(rows):
         if type(row) is not list or len(row) != width:
             what = f"{len(row)} values" if type(row) is list else "no list"
@@ -129,17 +129,17 @@ def _from_lists(field: str, rows: list[Any], specs: list[TensorSpec]) -> dict[st
     return {spec.name: column(spec, list(values)) for spec, values in zip(specs, zip(*rows, strict=True), strict=True)}
 
 
-def column(spec: TensorSpec, values: Any, name: str = "") -> Array:
+def column(spec: TensorSpec, values: Any) -> Array:
     """One input's JSON values (nested as its shape is) -> array of its datatype.
 
     A flat list for an input of rank 2 or more whose further dimensions may be 1 becomes [n, 1, ...].
     Errors: InvalidRequest naming the input.
     """
-    name = name or spec.name
+    name = spec.name
     if type(values) is not list:
         if spec.shape:
             raise InvalidRequest(f"input {name!r} must be a list with one entry a row")
-        return column(TensorSpec(name, spec.datatype, [-1], spec.content), [values], name).reshape(())
+        return column(TensorSpec(name, spec.datatype, [-1], spec.content), [values]).reshape(())
     shape = _shape(name, values)
     array = _bytes(name, values, shape) if spec.datatype == "BYTES" else from_json(name, spec.datatype, shape, values)
     missing = len(spec.shape) - array.ndim
@@ -181,7 +181,7 @@ def _element(name: str, item: Any) -> str | bytes | None:
 
 
 def to_rows(array: Array) -> list[Any]:
-    """Array -> JSON-ready nested list; its first dimension is the rows. Bytes that aren't UTF-8 become {"b64": "..."}."""
+    """Array -> JSON-ready nested list, rows first. Bytes that aren't UTF-8 become {"b64": "..."}."""
     if array.dtype.kind in "OSUT":
         return _plain(array.tolist())  # type: ignore[no-any-return]
     return array.tolist()  # type: ignore[no-any-return]

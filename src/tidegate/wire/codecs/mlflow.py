@@ -6,7 +6,7 @@
     text/csv with a header
 
 A model with several outputs answers with its first alone, as `predict` of an MLflow model does: a classifier's labels.
-{"params": {"output": "predict_proba"}} asks for another, a list of names for several (then predictions are objects by name).
+{"params": {"output": "predict_proba"}} asks for another, a list of names for several (predictions are then objects).
 As in MLflow, a data frame may have more columns than the model takes; a missing one is an error.
 """
 
@@ -133,7 +133,7 @@ def _from_values(spec: TensorSpec, values: Sequence[Any]) -> Array:
 
 
 def _from_frame(fields: Mapping[str, Sequence[Any]], signature: Signature, read: Any) -> dict[str, Array]:
-    """A data frame's columns -> the model's inputs: by name, or all of them side by side as the only input, a matrix."""
+    """A data frame's columns -> the model's inputs: by name, or all side by side as the only input, a matrix."""
     specs = signature.inputs
     if not signature.batched:
         raise InvalidRequest("this model takes one request at a time, not a data frame; send inputs")
