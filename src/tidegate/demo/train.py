@@ -1,0 +1,111 @@
+"""Severity version 1: a gradient-boosted classifier that has seen 2016 and nothing later.
+
+    frame --> 2016: three quarters to fit, one to judge --> severity-1.skops, train.parquet (features), labels apart
+
+Same file in, same model out: the split and the fit are seeded. Needs the `sklearn` extra.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import numpy as np
+import polars as pl
+
+from tidegate.demo.data import FEATURES, TARGET, TEXT, YEAR
+from tidegate.errors import ConfigError
+
+TRAINING_YEAR = 2016
+SEED = 0
+
+
+class Trained(msgspec.Struct, frozen=True):
+    """What training left on disk, and how good the model is."""
+
+    model: Path
+    reference: Path
+    """Parquet of the training features, typed; no label in it."""
+    labels: Path
+    trust_types: list[str]
+    """Types in the model file that skops doesn't know to be safe; loading asks for each by name."""
+    rows: int
+    auc: float
+    """Area under the ROC curve, on rows of 2016 that the model has not seen."""
+
+
+def train(frame: pl.DataFrame, folder: Path) -> Trained:
+    """Fit on the training year, and write model, reference rows and labels into `folder` (about two seconds).
+
+    Errors: ConfigError when scikit-learn or skops is not installed.
+    """
+    try:
+        import skops.io as skops
+    except ImportError as exc:
+        raise ConfigError(
+            f"the demo trains a scikit-learn model and {exc.name} is missing; pip install 'tidegate[demo]'"
+        ) from exc
+    seen, unseen = split(frame)
+    model = fit(seen)
+    folder.mkdir(parents=True, exist_ok=True)
+    paths = folder / "severity-1.skops", folder / "train.parquet", folder / "train-labels.parquet"
+    skops.dump(model, paths[0])
+    seen.select(FEATURES).write_parquet(paths[1])
+    seen.select(TARGET).write_parquet(paths[2])
+    return Trained(
+        model=paths[0],
+        reference=paths[1],
+        labels=paths[2],
+        trust_types=sorted(skops.get_untrusted_types(file=paths[0])),
+        rows=seen.height,
+        auc=auc(unseen[TARGET].to_numpy(), scores(model, unseen)),
+    )
+
+
+def split(frame: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The training year, shuffled and cut: (three quarters to fit, one quarter to judge)."""
+    year = frame.filter(pl.col(YEAR) == TRAINING_YEAR)
+    order = np.arange(year.height)
+    np.random.default_rng(SEED).shuffle(order)
+    cut = int(0.75 * year.height)
+    return year[order[:cut]], year[order[cut:]]
+
+
+def fit(rows: pl.DataFrame) -> Any:
+    """A pipeline that takes the features as a data frame, words included, and gives probabilities."""
+    from sklearn.compose import ColumnTransformer
+    from sklearn.ensemble import HistGradientBoostingClassifier
+    from sklearn.pipeline import Pipeline
+    from sklearn.preprocessing import OrdinalEncoder
+
+    # A word never seen in training becomes a missing value, which the trees know how to send on.
+    words = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=np.nan)
+    columns = ColumnTransformer([("words", words, list(TEXT))], remainder="passthrough")
+    trees = HistGradientBoostingClassifier(max_iter=100, random_state=SEED)
+    model = Pipeline([("columns", columns), ("trees", trees)])
+    return model.fit(rows.select(FEATURES).to_pandas(), rows[TARGET].to_numpy())
+
+
+def scores(model: Any, rows: pl.DataFrame) -> np.ndarray[Any, np.dtype[np.float64]]:
+    """The model's probability of a severe accident, one a row."""
+    found: np.ndarray[Any, np.dtype[np.float64]] = model.predict_proba(rows.select(FEATURES).to_pandas())[:, 1]
+    return found
+
+
+def auc(labels: np.ndarray[Any, Any], probabilities: np.ndarray[Any, Any]) -> float:
+    """Area under the ROC curve: how often a random positive is scored above a random negative; a tie counts half.
+
+    labels: 0 or 1, shape [n]; probabilities: shape [n]. NaN when only one class is there. (Mann and Whitney, 1947.)
+
+    >>> auc(np.array([0, 0, 1, 1]), np.array([0.1, 0.4, 0.35, 0.8]))
+    0.75
+    """
+    positive = np.asarray(labels) == 1
+    count, others = int(positive.sum()), int((~positive).sum())
+    if not count or not others:
+        return float("nan")
+    _, inverse, sizes = np.unique(probabilities, return_inverse=True, return_counts=True)
+    ends = np.cumsum(sizes)
+    ranks = (ends - (sizes - 1) / 2)[inverse]  # ties share the mean of their ranks
+    return float((ranks[positive].sum() - count * (count + 1) / 2) / (count * others))
