@@ -56,7 +56,7 @@ def by_id(entries: Iterable[KeyEntry]) -> dict[str, KeyEntry]:
 
 
 def verify(secret: str, entries: Mapping[str, KeyEntry]) -> KeyEntry | None:
-    """The key that this secret proves, or None. About 2 microseconds, as long for an unknown id as for a wrong secret."""
+    """The key that this secret proves, or None. About 2 microseconds, also for an unknown id."""
     prefix, _, rest = secret.partition("_")
     entry = entries.get(rest.partition("_")[0]) if prefix == "tg" else None
     same = hmac.compare_digest(digest(secret), entry.digest if entry is not None else _NOBODY)
