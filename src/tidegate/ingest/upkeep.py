@@ -1,0 +1,63 @@
+"""What keeps the disk in bounds: finished journal segments, small files, old rows, blobs that nothing refers to."""
+
+from __future__ import annotations
+
+import os
+import time
+
+from tidegate.storage.journal_reader import segments
+from tidegate.storage.layout import Layout
+from tidegate.storage.log.references import sweep_blobs
+from tidegate.storage.log.status import load_committed
+from tidegate.storage.log.tables import endpoints, feedback, predictions, writing
+from tidegate.storage.options import LogOptions
+
+
+def drop_segments(layout: Layout, options: LogOptions) -> int:
+    """Delete the segments that every table has wholly. The newest of each slot stays, so that numbers never come back. How many."""
+    with writing(layout):
+        committed = load_committed(layout)
+        old = [
+            segment
+            for slot, files in segments(layout.journal).items()
+            for segment in files[:-1]
+            if segment.number < committed.position(slot).segment
+        ]
+        if old and options.durability == "fsync":
+            os.sync()  # the tables must outlive a power loss before the only other copy goes
+        for segment in old:
+            segment.path.unlink(missing_ok=True)
+        return len(old)
+
+
+def compact(layout: Layout, endpoint: str, options: LogOptions) -> bool:
+    """Join the small files of an endpoint's tables where there are many. True if any was."""
+    done = False
+    for table in (predictions(layout, endpoint), feedback(layout, endpoint)):
+        with writing(layout):
+            table.open()
+            if table.small_files() >= options.compact_files:
+                table.compact()
+                table.vacuum()
+                done = True
+    return done
+
+
+def expire(layout: Layout, options: LogOptions, now: float | None = None) -> int:
+    """Remove rows that are past their retention, and the blobs that only they referred to. How many rows."""
+    moment = time.time() if now is None else now
+    removed = 0
+    for endpoint in endpoints(layout):
+        for table, keep in (
+            (predictions(layout, endpoint), options.retention),
+            (feedback(layout, endpoint), options.feedback_retention),
+        ):
+            if keep > 0:
+                with writing(layout):
+                    table.open()
+                    removed += table.expire(moment - keep)
+                    table.vacuum()
+    if removed:
+        with writing(layout):
+            sweep_blobs(layout)
+    return removed
