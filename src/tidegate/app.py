@@ -1,0 +1,320 @@
+"""The composition root: a project file becomes a desired state, and a desired state becomes what each process is told.
+
+    tidegate.yaml --load--> Project --pin (artifacts by content)--> state.db (a revision, audited) --> controller --> supervisor, gateways
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from tidegate.auth.policy import keys_required
+from tidegate.config import Project, load_project, parse_project
+from tidegate.errors import ConfigError, StateError
+from tidegate.gateway.settings import GatewaySettings
+from tidegate.rollout.reconcile import Wanted
+from tidegate.runner.options import VersionOptions
+from tidegate.storage.layout import Layout, write_atomic
+from tidegate.storage.state import Desired, StateStore
+from tidegate.types.processes import RunnerSpec
+from tidegate.types.traffic import Arm, EndpointRoute, FieldPolicy
+
+Progress = Callable[[str], None]
+
+
+class ApplyResult(msgspec.Struct, frozen=True):
+    """What an apply did. `changed` is False where the project was already the desired state."""
+
+    revision: int
+    changed: bool
+    changes: list[str]
+
+
+class Force(msgspec.Struct, frozen=True):
+    """run/controller.json: how far the controller is with a revision."""
+
+    revision: int
+    in_force: bool
+    waiting: list[str]
+    failed: list[str]
+    time: float
+
+
+def apply(
+    layout: Layout, project: Path | str, *, base: Path | None = None, actor: str, dry_run: bool = False, progress: Progress | None = None
+) -> ApplyResult:
+    """Make a project (a file, or its text together with `base`) the desired state; the controller follows.
+
+    Artifacts are copied by content into the state folder first, so that later edits of a file don't change a version that serves.
+    Errors: ConfigError for anything wrong in the file or missing on disk. Nothing is changed then.
+    """
+    if isinstance(project, Path):
+        parsed, base = load_project(project), project.absolute().parent
+    else:
+        parsed, base = parse_project(project), base or Path.cwd()
+    pinned = pin(parsed, base, layout, progress=progress, copy=not dry_run)
+    text = pinned.model_dump_json(by_alias=True)
+    store = StateStore(layout)
+    try:
+        before = store.desired()
+        changes = differences(before.project, text)
+        if not changes:
+            return ApplyResult(before.revision, False, [])
+        if dry_run:
+            return ApplyResult(before.revision, True, changes)
+        return ApplyResult(store.set_desired(text, str(base), actor=actor), True, changes)
+    finally:
+        store.close()
+
+
+def wait_in_force(layout: Layout, revision: int, timeout: float, progress: Progress | None = None) -> Force:
+    """Wait until a revision (or a later one) is in force on every worker, or can't be. Errors: StateError after `timeout` seconds."""
+    end = time.monotonic() + timeout
+    said = ""
+    while True:
+        force = read_force(layout)
+        if force is not None and force.revision >= revision:
+            if force.in_force or force.failed:
+                time.sleep(0.1)  # the workers look at the table every 20 ms
+                return force
+            if progress is not None and force.waiting and force.waiting[0] != said:
+                said = force.waiting[0]
+                progress(said)
+        if time.monotonic() > end:
+            why = f": {'; '.join(force.waiting)}" if force is not None and force.waiting else ""
+            raise StateError(f"revision {revision} is not in force after {timeout:g} s{why}. `tidegate status` shows the processes")
+        time.sleep(0.05)
+
+
+def read_force(layout: Layout) -> Force | None:
+    """What the controller last said; None where it said nothing yet."""
+    try:
+        return msgspec.json.decode((layout.run / "controller.json").read_bytes(), type=Force)
+    except (OSError, msgspec.MsgspecError):
+        return None
+
+
+# -- artifacts
+
+
+def pin(project: Project, base: Path, layout: Layout, *, progress: Progress | None = None, copy: bool = True) -> Project:
+    """The project with every path absolute, and every artifact by its content. Errors: ConfigError naming the key of a missing file."""
+    models = {}
+    for name, model in project.models.items():
+        versions = {}
+        for version, options in model.versions.items():
+            where = f"models.{name}.versions.{version}"
+            versions[version] = _pin_version(options, base, layout, where, progress, copy)
+        models[name] = model.model_copy(update={"versions": versions})
+    keys_required(project.server.host, project.server.keys)
+    return project.model_copy(update={"models": models})
+
+
+def _pin_version(
+    options: VersionOptions, base: Path, layout: Layout, where: str, progress: Progress | None, copy: bool
+) -> VersionOptions:
+    update: dict[str, Any] = {"python_path": [str((base / p).resolve()) for p in options.python_path]}
+    if is_object(options.path):
+        update["python_path"] = [*update["python_path"], str(base.resolve())]
+    elif "://" not in options.path:
+        update["path"] = _store(_existing(base, options.path, f"{where}.path"), layout, progress, copy)
+    if options.reference:
+        update["reference"] = _store(_existing(base, options.reference, f"{where}.reference"), layout, progress, copy)
+    if options.environment:
+        update["environment"] = _store(_existing(base, options.environment, f"{where}.environment"), layout, progress, copy)
+    return options.model_copy(update=update)
+
+
+def is_object(path: str) -> bool:
+    """Whether a version's path is `module:object` rather than a file or a URL."""
+    module, colon, name = path.partition(":")
+    return bool(colon) and "://" not in path and all(p.isidentifier() for p in (*module.split("."), *name.split(".")))
+
+
+def _existing(base: Path, path: str, key: str) -> Path:
+    full = (base / path).resolve()
+    if not full.exists():
+        raise ConfigError(f"{key}: there is no {full}")
+    return full
+
+
+def _store(path: Path, layout: Layout, progress: Progress | None, copy: bool) -> str:
+    """Copy a file or folder into models/<digest>/ unless it is there; the path inside."""
+    if path.is_relative_to(layout.models):
+        return str(path)
+    if progress is not None:
+        progress(f"reading {path.name}")
+    digest = content_digest(path)
+    target = layout.models / digest / path.name
+    if copy and not target.exists():
+        folder = layout.models / f".{digest}.{os.getpid()}"
+        shutil.rmtree(folder, ignore_errors=True)
+        folder.mkdir(mode=0o700)
+        if path.is_dir():
+            shutil.copytree(path, folder / path.name, symlinks=False)
+        else:
+            shutil.copy2(path, folder / path.name)
+        try:
+            folder.rename(layout.models / digest)
+        except OSError:  # somebody else was faster, or another name of the same content is there
+            if not target.exists():
+                (folder / path.name).rename(target)
+            shutil.rmtree(folder, ignore_errors=True)
+    return str(target)
+
+
+def content_digest(path: Path) -> str:
+    """SHA-256 (hex, 32 digits) of a file, or of a folder's files with their names, in order."""
+    total = hashlib.sha256()
+    files = [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file())
+    for file in files:
+        if file is not path:
+            total.update(file.relative_to(path).as_posix().encode() + b"\0")
+        with file.open("rb") as handle:
+            total.update(hashlib.file_digest(handle, "sha256").digest())
+    return total.hexdigest()[:32]
+
+
+# -- what each process is told
+
+
+def specs(project: Project, layout: Layout, progress: Progress | None = None) -> list[RunnerSpec]:
+    """The runners of a pinned project. Makes the Python environments that versions ask for."""
+    return [
+        _spec(name, version, options, layout, progress)
+        for name, model in project.models.items()
+        for version, options in model.versions.items()
+    ]
+
+
+def _spec(model: str, version: str, options: VersionOptions, layout: Layout, progress: Progress | None) -> RunnerSpec:
+    python = ""
+    if options.environment:
+        from tidegate.runtimes.environments import ensure_environment
+
+        python = str(ensure_environment(Path(options.environment), layout.environments, progress=progress or (lambda _: None)))
+    return RunnerSpec(
+        model=model,
+        version=version,
+        runtime=options.runtime,
+        path=options.path,
+        reference=options.reference or "",
+        options={**options.options, "trustTypes": list(options.trust_types), "trustPickle": options.trust_pickle},
+        python=python,
+        python_path=options.python_path,
+        env=options.env,
+        replicas=options.replicas,
+        max_batch_size=options.max_batch_size,
+        threads=options.threads,
+        memory_limit=options.memory_limit,
+        load_timeout=options.load_timeout,
+        inference_timeout=options.inference_timeout,
+        warmup=options.warmup,
+    )
+
+
+def wanted(desired: Desired, store: StateStore, layout: Layout, progress: Progress | None = None) -> Wanted:
+    """A desired state in the words of reconcile."""
+    project = Project.model_validate_json(desired.project)
+    endpoints = [
+        EndpointRoute(
+            name=name,
+            model=endpoint.model,
+            arms=[Arm(version, weight) for version, weight in endpoint.split.items()],
+            timeout=endpoint.timeout,
+            max_queue=endpoint.max_queue,
+            max_body=endpoint.max_body,
+            subject=endpoint.subject or "",
+            fields=[FieldPolicy(field, action) for field, action in endpoint.fields.items()],
+            on_log_failure=endpoint.on_log_failure,
+        )
+        for name, endpoint in project.endpoints.items()
+    ]
+    return Wanted(
+        revision=desired.revision,
+        specs=specs(project, layout, progress),
+        endpoints=endpoints,
+        unloaded=frozenset(desired.unloaded),
+        keys=[key.entry() for key in store.list_keys(valid_only=True)],
+        require_keys=keys_required(project.server.host, project.server.keys),
+        field_secret=store.secret("field"),
+    )
+
+
+def gateway_settings(project: Project, http: int, grpc: int) -> GatewaySettings:
+    """What run/gateway.json holds."""
+    server, log = project.server, project.log
+    return GatewaySettings(
+        host=server.host,
+        http=http,
+        grpc=grpc,
+        max_connections=server.max_connections,
+        drain_timeout=server.drain_timeout,
+        segment_size=log.segment_size,
+        fsync=log.durability == "fsync",
+        write_deadline=log.write_deadline,
+        max_message=max([e.max_body for e in project.endpoints.values()], default=64 * 1024 * 1024),
+    )
+
+
+def write_settings(layout: Layout, project: Project, http: int, grpc: int) -> None:
+    """The files that processes read when they start."""
+    write_atomic(layout.run / "gateway.json", msgspec.json.encode(gateway_settings(project, http, grpc)))
+    write_atomic(layout.run / "project.json", project.model_dump_json(by_alias=True).encode())
+    write_atomic(layout.run / "log.json", project.log.model_dump_json(by_alias=True).encode())
+
+
+def differences(before: str, after: str) -> list[str]:
+    """The keys in which two projects (JSON) differ, as `key: old -> new`.
+
+    >>> differences('{"a": {"b": 1}}', '{"a": {"b": 2}, "c": 3}')
+    ['a.b: 1 -> 2', 'c: added']
+    """
+    old: Any = msgspec.json.decode(before) if before else {}
+    new: Any = msgspec.json.decode(after)
+    found: list[str] = []
+    _walk(old, new, "", found)
+    return found
+
+
+def _walk(old: Any, new: Any, path: str, found: list[str]) -> None:
+    if isinstance(old, dict) and isinstance(new, dict):
+        for key in sorted({*old, *new}):
+            where = f"{path}.{key}" if path else key
+            if key not in old:
+                found.append(f"{where}: added")
+            elif key not in new:
+                found.append(f"{where}: removed")
+            else:
+                _walk(old[key], new[key], where, found)
+    elif old != new:
+        found.append(f"{path}: {msgspec.json.encode(old).decode()} -> {msgspec.json.encode(new).decode()}")
+
+
+
+
+def run_controller(state: str) -> None:
+    """The controller process: `python -m tidegate.app STATE`."""
+    import signal
+
+    from tidegate.rollout.controller import Controller
+    from tidegate.runner.death import die_with_parent
+
+    die_with_parent()
+    stopped: list[int] = []
+    for sig in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(sig, lambda number, _: stopped.append(number))
+    layout = Layout(state)
+    Controller(layout, lambda desired, store: wanted(desired, store, layout)).run(lambda: bool(stopped))
+
+
+if __name__ == "__main__":
+    run_controller(sys.argv[1])

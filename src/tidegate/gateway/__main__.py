@@ -1,0 +1,184 @@
+"""One gateway worker: `python -m tidegate.gateway STATE SLOT`. Its settings are in run/gateway.json (GatewaySettings).
+
+    Granian (HTTP) --> HttpDoor --\\
+                                    DataPlane --> runners, journal
+    grpc.aio ------> gRPC door --/
+    every 20 ms: is there a new run/routing.json?      every second: counters, slow bodies, a wish to rotate the journal
+
+Workers share their ports (SO_REUSEPORT). On SIGTERM a worker says it is not ready, asks its callers to reconnect elsewhere, answers what
+is in flight, and ends.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+import time
+from typing import Any
+
+import msgspec
+import orjson
+from granian.constants import HTTPModes, Interfaces
+from granian.http import HTTP1Settings
+from granian.server.embed import Server
+
+from tidegate.gateway.data_plane import DataPlane
+from tidegate.gateway.http import HttpDoor
+from tidegate.gateway.pages import Pages
+from tidegate.gateway.settings import GatewaySettings
+from tidegate.runner.death import die_with_parent
+from tidegate.storage.intents import Intents
+from tidegate.storage.journal import JournalWriter
+from tidegate.storage.layout import Layout, write_atomic
+from tidegate.telemetry import Counters
+from tidegate.types.traffic import RoutingTable
+
+WATCH = 0.02
+QUIET = 0.2
+
+
+class Worker:
+    """Wires the parts and runs until told to stop."""
+
+    def __init__(self, layout: Layout, slot: str, settings: GatewaySettings) -> None:
+        self._layout = layout
+        self._slot = slot
+        self._settings = settings
+        self._seen: tuple[int, int, int] = (0, 0, 0)
+        self._stop = asyncio.Event()
+        self._counters = Counters()
+
+    async def run(self) -> None:
+        """Serve until SIGTERM, then drain."""
+        settings = self._settings
+        loop = asyncio.get_running_loop()
+        for sig in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(sig, self._stop.set)
+        journal = None
+        if not os.environ.get("TIDEGATE_BENCH_NO_LOG"):
+            journal = JournalWriter(
+                self._layout.journal, self._slot, segment_size=settings.segment_size, fsync=settings.fsync, deadline=settings.write_deadline
+            )
+            journal.start()
+        self._journal = journal
+        self._plane = plane = DataPlane(journal, self._counters)
+        pages = Pages(plane, Intents(self._layout.run / "intents"), lambda: self._counters.snapshot(int(time.time())))
+        self._door = door = HttpDoor(plane, pages)
+        await self._follow()
+        server = Server(
+            door, address=settings.host, port=settings.http, interface=Interfaces.RSGI, http=HTTPModes.auto, websockets=False,
+            log_enabled=False, backlog=1024, backpressure=settings.max_connections,
+            http1_settings=HTTP1Settings(header_read_timeout=15_000),
+        )  # fmt: skip
+        serving = asyncio.ensure_future(server.serve())
+        grpc_server = await self._grpc(plane, pages) if settings.grpc >= 0 else None
+        tasks = [loop.create_task(self._watch()), loop.create_task(self._housekeeping())]
+        stop = asyncio.ensure_future(self._stop.wait())
+        await asyncio.wait([stop, serving], return_when=asyncio.FIRST_COMPLETED)
+        if serving.done() and not stop.done():
+            sys.stderr.write(f"the HTTP server ended by itself: {serving.exception() if not serving.cancelled() else 'cancelled'}\n")
+        await self._drain(server, serving, grpc_server)
+        for task in tasks:
+            task.cancel()
+        plane.close()
+        if journal is not None:
+            await journal.close()
+        self._write_counters()
+
+    async def _grpc(self, plane: DataPlane, pages: Pages) -> Any:
+        from tidegate.gateway.grpc import serve
+
+        return await serve(plane, pages, self._settings)
+
+    async def _drain(self, server: Server, serving: asyncio.Future[Any], grpc_server: Any) -> None:
+        """No request that was accepted fails: callers are asked to reconnect elsewhere, and what is in flight is answered."""
+        self._door.draining = True
+        end = time.monotonic() + self._settings.drain_timeout
+        stopping = asyncio.ensure_future(grpc_server.stop(self._settings.drain_timeout)) if grpc_server is not None else None
+        quiet_since = time.monotonic()
+        while time.monotonic() < end and time.monotonic() - quiet_since < QUIET:
+            if self._plane.in_flight or self._plane.taken_since():
+                quiet_since = time.monotonic()
+            await asyncio.sleep(0.02)
+            if time.monotonic() > end - self._settings.drain_timeout + 5.0:
+                break  # callers that never let go of their connections are not waited for
+        await self._plane.drain(max(end - time.monotonic(), 0.1))
+        server.stop()
+        try:
+            await asyncio.wait_for(asyncio.shield(serving), 5.0)
+        except (TimeoutError, Exception):
+            pass
+        await self._plane.drain(1.0)
+        if stopping is not None:
+            await stopping
+
+    # -- the routing table
+
+    async def _watch(self) -> None:
+        while True:
+            await asyncio.sleep(WATCH)
+            await self._follow()
+
+    async def _follow(self) -> None:
+        try:
+            info = self._layout.routing.stat()
+        except OSError:
+            return
+        stamp = (info.st_ino, info.st_mtime_ns, info.st_size)
+        if stamp == self._seen:
+            return
+        try:
+            table = msgspec.json.decode(self._layout.routing.read_bytes(), type=RoutingTable)
+        except (OSError, msgspec.MsgspecError) as exc:
+            sys.stderr.write(f"routing.json can't be read, the old table stays: {exc}\n")
+            self._seen = stamp
+            return
+        self._seen = stamp
+        await self._plane.apply(table)
+        self._write_counters()
+
+    # -- once a second
+
+    async def _housekeeping(self) -> None:
+        rotate = self._layout.run / f"{self._slot}.rotate"
+        while True:
+            await asyncio.sleep(1.0)
+            self._door.sweep()
+            if self._journal is not None and rotate.exists():
+                rotate.unlink(missing_ok=True)
+                self._journal.rotate()
+            self._write_counters()
+
+    def _write_counters(self) -> None:
+        now = time.time()
+        body = {"time": now, "slot": self._slot, "pid": os.getpid(), "window_s": 10, "series": self._counters.snapshot(int(now))}
+        body.update(self._plane.status())
+        try:
+            write_atomic(self._layout.run / f"counters-{self._slot}.json", orjson.dumps(body))
+        except OSError:  # a full disk must not stop the gateway; the journal says so itself
+            pass
+
+
+def main(state: str, slot: str) -> None:
+    """The process."""
+    die_with_parent()
+    layout = Layout(state)
+    settings = msgspec.json.decode((layout.run / "gateway.json").read_bytes(), type=GatewaySettings)
+
+    async def run() -> None:
+        await Worker(layout, slot, settings).run()
+
+    try:
+        import uvloop
+    except ImportError:
+        asyncio.run(run())
+    else:
+        uvloop.run(run())
+
+
+if __name__ == "__main__":
+    main(sys.argv[1], sys.argv[2])
+    sys.stdout.flush()
+    os._exit(0)  # the server's own threads have nothing left to do, and must not hold up the end

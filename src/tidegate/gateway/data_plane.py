@@ -1,0 +1,439 @@
+"""The path of one prediction, without any transport: route, ask a runner, journal, answer.
+
+    infer(Call) -> choose a version -> link.send -> replied -> line -> journal -> Answer
+                     |                    |
+                     |                    +- runner died: once more on another or restarted runner, else 503
+                     +- unknown, full, not ready: a line for the log, then the refusal
+
+Every call ends in exactly one Answer and one line in the journal, in that order reversed: line first. Refusals are lines too. All of
+it runs on one event loop; nothing here blocks.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import time
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import orjson
+
+from tidegate.auth.keys import Right, check
+from tidegate.errors import NotFound
+from tidegate.gateway import policy, record
+from tidegate.gateway.link import Link
+from tidegate.gateway.table import Route, Table, Target
+from tidegate.storage.journal import JournalWriter
+from tidegate.telemetry import Counters
+from tidegate.types.traffic import RoutingTable, VersionRoute
+from tidegate.wire.frames import CODEC_NAMES, NO_BUDGET
+
+UNKNOWN = "_unknown"
+"""The endpoint under which requests for names that don't exist are logged, so that callers can't make tables."""
+
+SWEEP = 0.025
+MAX_VALIDATED = 65536
+
+
+class Call(msgspec.Struct):
+    """What a door hands over. `codec` and `flags` as in wire/frames; `budget` in seconds, None for the endpoint's own."""
+
+    endpoint: str
+    body: bytes
+    codec: int
+    version: str = ""
+    json_length: int = 0
+    flags: int = 0
+    budget: float | None = None
+    subject: str = ""
+    unit: str = ""
+    trace: str = ""
+
+
+class Answer(msgspec.Struct):
+    """What a door gives back. `status` is HTTP's; for 200 `json` is the outputs (v2) or the whole body, else `message` says why."""
+
+    status: int
+    prediction_id: str
+    target: Target | None = None
+    request_id: bytes = b""
+    json: bytes = b""
+    raw: bytes = b""
+    message: str = ""
+    retry_after: float = 0.0
+    version: str = ""
+    role: str = ""
+    model: str = ""
+
+
+class Pending:
+    """One request in flight."""
+
+    __slots__ = ("call", "deadline", "future", "id", "link", "number", "retried", "route", "started", "target", "time_ns")
+
+    def __init__(
+        self, call: Call, target: Target, route: Route, future: asyncio.Future[Answer], id: str, time_ns: int, started: float, deadline: float
+    ) -> None:
+        self.call = call
+        self.target = target
+        self.route = route
+        self.future = future
+        self.id = id
+        self.time_ns = time_ns
+        self.started = started
+        self.deadline = deadline
+        self.link: Link | None = None
+        self.number = 0
+        self.retried = False
+
+
+class DataPlane:
+    """One per gateway process. All methods are for the event loop's thread."""
+
+    def __init__(self, journal: JournalWriter | None, counters: Counters) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._journal = journal
+        self._counters = counters
+        self._links: dict[str, Link] = {}
+        self._retiring: set[Link] = set()
+        self._parked: list[Pending] = []
+        self._lines: list[bytes] = []
+        self._ready: list[tuple[Pending | None, asyncio.Future[Answer], Answer, str]] = []
+        self._prefix = f"{time.time_ns() // 1_000_000:x}{os.urandom(4).hex()}"
+        self._count = 0
+        self._asked = 0
+        self._scheduled = False
+        self.in_flight = 0
+        self.unlogged = 0
+        self.rejected = 0
+        self.table = Table(RoutingTable(0, [], []), {}, counters, None)
+        self._sweeper = self._loop.call_later(SWEEP, self._sweep)
+
+    # -- the table
+
+    async def apply(self, table: RoutingTable, wait: float = 0.05) -> None:
+        """Take a new revision: connect to what is new, swap in one assignment, let go of what is gone once it is idle."""
+        wanted = {socket for version in table.versions if version.state == "READY" for socket in version.sockets}
+        fresh = [socket for socket in wanted if socket not in self._links]
+        for socket in fresh:
+            self._links[socket] = Link(socket, self)
+        if fresh:
+            ups = [asyncio.ensure_future(self._links[socket].up.wait()) for socket in fresh]
+            _, late = await asyncio.wait(ups, timeout=wait)
+            for task in late:
+                task.cancel()
+        self.table = Table(table, self._links, self._counters, self.table)
+        for socket in [s for s in self._links if s not in wanted]:
+            self._retiring.add(self._links.pop(socket))
+
+    # -- questions
+
+    def version(self, endpoint: str, version: str = "") -> VersionRoute:
+        """What serves this name (and version). Errors: NotFound, naming what there is."""
+        route = self.table.routes.get(endpoint)
+        if route is None:
+            raise NotFound(self._no_endpoint(endpoint))
+        if version:
+            target = route.by_version.get(version)
+            if target is None:
+                raise NotFound(self._no_version(route, version))
+            return target.version
+        if route.arms:
+            return max(zip(route.weights, route.arms, strict=True), key=lambda pair: pair[0])[1].version
+        raise NotFound(f"endpoint {endpoint!r} has no version in its split")
+
+    def ready(self, endpoint: str, version: str = "") -> bool:
+        """Whether a request would reach a runner now."""
+        route = self.table.routes.get(endpoint)
+        if route is None:
+            raise NotFound(self._no_endpoint(endpoint))
+        if version:
+            target = route.by_version.get(version)
+            if target is None:
+                raise NotFound(self._no_version(route, version))
+            return target.link() is not None
+        return bool(route.arms) and all(arm.link() is not None for arm in route.arms)
+
+    def authenticate(self, secret: str, need: Right) -> str:
+        """The id of the key, or "" where keys aren't required. Errors: Unauthenticated, Forbidden."""
+        return check(secret, self.table.keys, need).id if self.table.source.require_keys else ""
+
+    def _no_endpoint(self, name: str) -> str:
+        from tidegate.plugins import nearest
+
+        known = sorted(self.table.routes)
+        return f"there is no endpoint {name[:200]!r}.{nearest(name[:200], known)} Known: {', '.join(known) or 'none'}"
+
+    def _no_version(self, route: Route, version: str) -> str:
+        known = ", ".join(sorted(route.by_version)) or "none"
+        return f"model {route.endpoint.model!r} has no version {version[:200]!r}; it has: {known}"
+
+    # -- a prediction
+
+    def infer(self, call: Call) -> asyncio.Future[Answer]:
+        """Ask for one prediction. The future always ends in an Answer, never in an exception."""
+        future: asyncio.Future[Answer] = self._loop.create_future()
+        route = self.table.routes.get(call.endpoint)
+        if route is None:
+            return self._refuse(future, call, None, None, 404, self._no_endpoint(call.endpoint))
+        if call.version:
+            target = route.by_version.get(call.version)
+            if target is None:
+                return self._refuse(future, call, route, None, 404, self._no_version(route, call.version))
+        else:
+            target = route.choose()
+            if target is None:
+                return self._refuse(future, call, route, None, 503, f"endpoint {call.endpoint!r} has no version in its split", 5.0)
+        if route.load.in_flight >= route.endpoint.max_queue:
+            self.rejected += 1
+            message = f"{route.load.in_flight} requests are in flight, the limit of this endpoint (maxQueue)"
+            return self._refuse(future, call, route, target, 429, message, 1.0)
+        link = target.link()
+        if link is None:
+            state = target.version.state
+            why = f": {target.version.reason}" if target.version.reason else ""
+            message = f"version {target.version.version!r} of model {target.version.model!r} is {state if state != 'READY' else 'restarting'}{why}"
+            return self._refuse(future, call, route, target, 503, message, 1.0)
+        budget = route.endpoint.timeout if call.budget is None else min(call.budget, 86400.0)
+        started = time.monotonic()
+        self._count += 1
+        pending = Pending(
+            call, target, route, future, f"{self._prefix}-{self._count:x}", time.time_ns(), started, started + budget if budget else 0.0
+        )
+        route.load.in_flight += 1
+        self.in_flight += 1
+        link.send(pending, int(budget * 1000) if budget else NO_BUDGET)
+        return future
+
+    def replied(
+        self, pending: Pending, status: int, batch: int, rows: int, queue_us: int, infer_us: int, id_length: int, json_length: int, payload: bytes
+    ) -> None:
+        """A runner's reply. Its line and its answer join those of this turn of the loop; `settle` sends them off."""
+        if status == 200:
+            answer = Answer(
+                200, pending.id, pending.target, payload[:id_length], payload[id_length : id_length + json_length],
+                payload[id_length + json_length :],
+            )  # fmt: skip
+        else:
+            answer = Answer(status, pending.id, pending.target, message=payload.decode("utf-8", "replace"))
+        self._finish(pending, answer, batch, rows, queue_us, infer_us)
+
+    def _finish(self, pending: Pending, answer: Answer, batch: int = 0, rows: int = 0, queue_us: int = 0, infer_us: int = 0) -> None:
+        latency = time.monotonic() - pending.started
+        target = pending.target
+        status = answer.status
+        target.series.observe(int(pending.time_ns // 1_000_000_000), status, latency * 1e6)
+        pending.route.load.in_flight -= 1
+        self.in_flight -= 1
+        call = pending.call
+        try:
+            extra, request, outputs = self._content(pending.route, call, answer)
+        except Exception as exc:  # the record must exist whatever a body holds
+            extra, request, outputs = record.pair("error", f"not recorded: {type(exc).__name__}: {exc}"), b"", b""
+        self._lines.append(
+            record.line(
+                pending.id, pending.time_ns, target.heads[call.codec], status, int(latency * 1e6), queue_us, infer_us, batch, rows,
+                extra, request, outputs,
+            )
+        )  # fmt: skip
+        self._ready.append((pending, pending.future, answer, pending.route.endpoint.on_log_failure))
+
+    def _content(self, route: Route, call: Call, answer: Answer) -> tuple[bytes, bytes, bytes]:
+        """The parts of a line that hold what was sent and answered, under the endpoint's field policy."""
+        extra = b""
+        if answer.request_id:
+            extra = b',"request_id":' + answer.request_id
+        if call.subject:
+            extra += record.pair("subject", call.subject)
+        if call.unit:
+            extra += record.pair("unit", call.unit)
+        if call.trace:
+            extra += record.pair("trace", call.trace)
+        if answer.status != 200:
+            extra += record.pair("error", answer.message[:2000])
+            if not route.plain or answer.status == 429:
+                return extra, b"", b""
+            return self._unanswered(call, answer.status, extra)
+        if not route.plain:
+            redacted = policy.redact(route.endpoint, answer.target.version.signature if answer.target else None, call, answer, self._secret())
+            if redacted.subject:
+                extra += record.pair("subject", redacted.subject)
+            return extra + b',"redacted":true', redacted.request, redacted.outputs
+        if answer.raw:
+            extra += record.base64_pair("output_binary", answer.raw)
+        if CODEC_NAMES[call.codec] == "csv":
+            return extra + record.pair("text", call.body.decode("utf-8", "replace")), b"", answer.json
+        if call.flags & 6:  # raw tensors follow the JSON, or there is no JSON
+            body = call.body
+            extra += record.base64_pair("binary", body[call.json_length :])
+            return extra, record.one_line(body[: call.json_length]), answer.json
+        return extra, record.one_line(call.body), answer.json
+
+    def _unanswered(self, call: Call, status: int, extra: bytes) -> tuple[bytes, bytes, bytes]:
+        """A body that was not answered may be no JSON at all: it goes into the line only after it was seen to be."""
+        text = call.body[: call.json_length] if call.flags & 6 else call.body
+        if len(text) <= MAX_VALIDATED and CODEC_NAMES.get(call.codec) != "csv":
+            try:
+                orjson.loads(text)
+                return extra, record.one_line(text), b""
+            except orjson.JSONDecodeError:
+                pass
+        return extra + record.pair("text", record.excerpt(text)), b"", b""
+
+    def _secret(self) -> bytes:
+        return bytes.fromhex(self.table.source.field_secret)
+
+    def _refuse(
+        self, future: asyncio.Future[Answer], call: Call, route: Route | None, target: Target | None, status: int, message: str,
+        retry_after: float = 0.0,
+    ) -> asyncio.Future[Answer]:  # fmt: skip
+        """An answer that no runner was asked for. It is a line in the log like any other."""
+        self._count += 1
+        now = time.time_ns()
+        answer = Answer(status, f"{self._prefix}-{self._count:x}", target, message=message, retry_after=retry_after)
+        series = target.series if target is not None else (route.refused if route is not None else self._counters.series(UNKNOWN, "", ""))
+        series.observe(now // 1_000_000_000, status, 0.0)
+        codec = CODEC_NAMES.get(call.codec, "v2")
+        if target is not None:
+            shared = target.heads[call.codec]
+        elif route is not None:
+            shared = record.head(route.endpoint.name, route.endpoint.model, call.version[:200], "stable", codec)
+        else:
+            shared = record.head(UNKNOWN, UNKNOWN, "", "stable", codec)
+        extra = record.pair("error", message[:2000])
+        if call.subject:
+            extra += record.pair("subject", call.subject)
+        if call.trace:
+            extra += record.pair("trace", call.trace)
+        self._lines.append(record.line(answer.prediction_id, now, shared, status, 0, 0, 0, 0, 0, extra, b"", b""))
+        self._ready.append((None, future, answer, route.endpoint.on_log_failure if route is not None else "reject"))
+        self._settle_soon()
+        return future
+
+    def refuse(self, call: Call, status: int, message: str, retry_after: float = 0.0) -> asyncio.Future[Answer]:
+        """A refusal that the door itself decided on (a body too large, a wrong content type): recorded, then answered."""
+        return self._refuse(self._loop.create_future(), call, self.table.routes.get(call.endpoint), None, status, message, retry_after)
+
+    # -- the journal, then the answers
+
+    def write(self, lines: list[bytes], done: Callable[[bool], None]) -> None:
+        """Append other lines (feedback)."""
+        if self._journal is None:
+            self._loop.call_soon(done, True)
+        else:
+            self._journal.submit(lines, done)
+
+    def _settle_soon(self) -> None:
+        if not self._scheduled:
+            self._scheduled = True
+            self._loop.call_soon(self.settle)
+
+    def settle(self) -> None:
+        """Hand this turn's lines to the journal; their answers follow when they are written."""
+        self._scheduled = False
+        ready, lines = self._ready, self._lines
+        if not ready:
+            return
+        self._ready, self._lines = [], []
+        if self._journal is None:
+            self._deliver(ready, True)
+            return
+        self._journal.submit(lines, lambda ok: self._deliver(ready, ok))
+
+    def _deliver(self, ready: list[tuple[Pending | None, asyncio.Future[Answer], Answer, str]], ok: bool) -> None:
+        for _, future, answer, on_failure in ready:
+            if future.done():
+                continue
+            if not ok:
+                self.unlogged += 1
+                if on_failure == "reject" and answer.status < 400:
+                    answer = Answer(
+                        503, answer.prediction_id, answer.target, retry_after=1.0,
+                        message="the prediction can't be logged now, so it is not given (onLogFailure: reject)",
+                    )  # fmt: skip
+            future.set_result(answer)
+
+    # -- faults
+
+    def linked(self, link: Link) -> None:
+        """A runner is (again) there: ask it what its predecessor didn't answer."""
+        if self._parked:
+            parked, self._parked = self._parked, []
+            for pending in parked:
+                if link in pending.target.links:
+                    self._again(pending, link)
+                else:
+                    self._parked.append(pending)
+
+    def lost(self, link: Link, pendings: list[Pending]) -> None:
+        """A runner's connection ended with these requests unanswered: each gets one more try, where its deadline allows."""
+        for pending in pendings:
+            if pending.retried:
+                self._finish(
+                    pending,
+                    Answer(503, pending.id, pending.target, retry_after=1.0, message="the model's process died twice on this request"),
+                )
+                continue
+            pending.retried = True
+            other = pending.target.link()
+            if other is not None and other is not link:
+                self._again(pending, other)
+            else:
+                self._parked.append(pending)
+        self.settle()
+
+    def _again(self, pending: Pending, link: Link) -> None:
+        left = pending.deadline - time.monotonic() if pending.deadline else 0.0
+        link.send(pending, max(int(left * 1000), 1) if pending.deadline else NO_BUDGET)
+
+    def _sweep(self) -> None:
+        """Answer what has passed its deadline. Looks only at requests in flight, of which there is a bounded number."""
+        now = time.monotonic()
+        for link in [link for link in self._retiring if not link.waiting]:
+            self._retiring.discard(link)
+            link.close()
+        for link in (*self._links.values(), *self._retiring):
+            late = [p for p in link.waiting.values() if p.deadline and now > p.deadline]
+            for pending in late:
+                link.waiting.pop(pending.number, None)
+                seconds = now - pending.started
+                self._finish(pending, Answer(504, pending.id, pending.target, message=f"no answer from the model within {seconds:.3g} s"))
+        if self._parked:
+            late = [p for p in self._parked if p.deadline and now > p.deadline]
+            if late:
+                self._parked = [p for p in self._parked if p not in late]
+            for pending in late:
+                message = "the model's process died, and was not back before the deadline"
+                self._finish(pending, Answer(503, pending.id, pending.target, retry_after=1.0, message=message))
+        self.settle()
+        self._sweeper = self._loop.call_later(SWEEP, self._sweep)
+
+    def taken_since(self) -> bool:
+        """Whether any request came since this was last asked."""
+        came, self._asked = self._count != self._asked, self._count
+        return came
+
+    async def drain(self, timeout: float) -> None:
+        """Wait until nothing is in flight."""
+        end = time.monotonic() + timeout
+        while (self.in_flight or self._ready) and time.monotonic() < end:
+            await asyncio.sleep(0.01)
+
+    def close(self) -> None:
+        """Let go of all runners."""
+        self._sweeper.cancel()
+        for link in (*self._links.values(), *self._retiring):
+            link.close()
+
+    def status(self) -> dict[str, Any]:
+        """For the counters file."""
+        journal = self._journal.status if self._journal is not None else None
+        return {
+            "in_flight": self.in_flight,
+            "rejected": self.rejected,
+            "unlogged": self.unlogged,
+            "revision": self.table.revision,
+            "journal": msgspec.to_builtins(journal) if journal is not None else None,
+        }
