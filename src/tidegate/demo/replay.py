@@ -4,7 +4,7 @@
                                                                                      |
                                          labels, DELAY_DAYS later in replay time <---+---> POST feedback, many at a time
 
-The file says no more of time than the year, so a year takes rows/speed seconds, and a label's delay is that share of it.
+The file says no more of time than the year, so a year takes rows/speed seconds; a label's delay is its share of that.
 """
 
 from __future__ import annotations

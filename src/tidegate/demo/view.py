@@ -1,6 +1,8 @@
 """The demo in the terminal: one picture redrawn four times a second, or plain lines where there is no terminal.
 
-Progress --> Live (a year track, traffic, the log, quality by year)  |  Lines
+    Progress --> Picture (a year track, traffic, the log, quality by year)  |  Lines
+
+A quality bar begins at .5, the AUC of tossing a coin: what is left of it is what the model knows.
 """
 
 from __future__ import annotations
@@ -24,7 +26,7 @@ SPARKS = "▁▂▃▄▅▆▇█"
 EIGHTHS = " ▏▎▍▌▋▊▉"
 WIDTH = 80
 BAR = 26
-COIN = 0.5  # the AUC of tossing a coin: where a bar begins
+COIN = 0.5
 FULL = 0.8
 
 
@@ -188,7 +190,7 @@ def _figures(progress: Progress) -> Table:
     labelled = sum(year.labelled for year in progress.years)
     grid.add_row(
         "labels",
-        Text.assemble(_bold(f"{labelled:,}"), " joined   ", (f"{progress.labels_sent:,} posted late", "dim")),
+        Text.assemble(_bold(f"{labelled:,}"), " joined   ", (f"{progress.labels_sent:,} posted", "dim")),
         Text.assemble(("memory ", "dim"), f"{progress.memory / 1e6:.0f} MB, all processes")
         if progress.memory
         else Text(),

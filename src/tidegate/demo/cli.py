@@ -1,0 +1,194 @@
+"""`tidegate demo`: the order of things, and the promise that whatever was started ends with it.
+
+    fetch --> train --> tidegate.yaml --> `tidegate up` --> replay, view, log --> audit, report --> stay | end
+
+Nothing here is special to the demo's model: it goes through the doors that any user's model goes through.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import polars as pl
+from rich.console import Console
+
+from tidegate.client import AsyncClient
+from tidegate.demo import data, figures, project, train, view
+from tidegate.demo.progress import Progress, Year
+from tidegate.demo.replay import CONNECTIONS, ENDPOINT, Notebook, Replay
+from tidegate.demo.report import report as make_report
+from tidegate.demo.report import write
+from tidegate.demo.system import System
+from tidegate.errors import ConfigError, TidegateError
+
+FOLDER = Path(".demo")
+YEARS = (2017, 2018, 2019, 2020, 2021)
+SPEED = 600.0
+LOOK_EVERY = 3.0
+
+
+def run(
+    once: bool = False,
+    report: Path | None = None,
+    speed: float | None = None,
+    rows: int | None = None,
+    workdir: Path | None = None,
+) -> int:
+    """Show Tidegate at work on this machine; blocks until the replay is over (`once`) or Ctrl-C.
+
+    report: a JSON file to write the figures to. speed: rows a second (600). rows: rows a year (all, some 8,333).
+    workdir: where data, model and state are kept (`.demo`).
+    Returns 0; 1 when a request failed or an acknowledged prediction is not in the log exactly once; 130 after Ctrl-C
+    before the replay's end. Errors: TidegateError when the data, the model or the system can't be had.
+    """
+    if speed is not None and not 0 < speed <= 100_000:
+        raise ConfigError(f"--speed is {speed:g}; it must be above 0 and at most 100,000 rows a second")
+    if rows is not None and rows < 1:
+        raise ConfigError(f"--rows is {rows}; it must be at least 1")
+    console = Console()
+    shown = view.create(console)
+    try:
+        with _terminated_as_interrupted():
+            return _run(once, report, speed or SPEED, rows, (workdir or FOLDER).absolute(), shown)
+    except KeyboardInterrupt:
+        shown.close()
+        shown.say("interrupted; all that was started has ended")
+        return 130
+    finally:
+        shown.close()
+
+
+def _run(once: bool, report: Path | None, speed: float, rows: int | None, folder: Path, shown: view.View) -> int:
+    frame = data.load(data.fetch(folder, shown.say))
+    began = time.monotonic()
+    trained = train.train(frame, folder)
+    took = time.monotonic() - began
+    learned = f"{trained.rows:,} accidents of {train.TRAINING_YEAR}"
+    shown.say(f"trained severity 1 on {learned} in {took:.1f} s: AUC {trained.auc:.3f} held out")
+    shown.say(f"skops asks before it builds {', '.join(trained.trust_types)}: named in trustTypes")
+    file = project.write(folder, trained, ENDPOINT)
+    progress = Progress(years=_years(frame, rows), speed=speed, baseline=trained.auc)
+    with System(file) as system:
+        ready = system.wait_ready(ENDPOINT)
+        progress.addresses = {"gateway": system.http, "API": system.control}
+        shown.say(f"`tidegate up` answers after {ready:.1f} s at {system.http}")
+        notebook = Notebook(folder / "acknowledged.txt")
+        try:
+            asyncio.run(_replay(frame, system, progress, notebook, shown))
+        finally:
+            notebook.close()
+        figures.update(progress, system.layout, ENDPOINT)
+        audit = figures.audit(notebook.path, system.layout, ENDPOINT)
+        shown.update(progress)
+        shown.close()
+        found = make_report(progress, audit, ready)
+        _conclude(shown, found, audit.exact)
+        if report is not None:
+            write(report, found)
+            shown.say(f"report: {report}")
+        if not once:
+            _stay(system, file, shown)
+    return 0 if audit.exact and not progress.error_count else 1
+
+
+async def _replay(
+    frame: pl.DataFrame, system: System, progress: Progress, notebook: Notebook, shown: view.View
+) -> None:
+    async with AsyncClient(system.http, timeout=30.0) as client:
+        replay = Replay(frame, _Sender(client), progress, notebook)
+        async with asyncio.TaskGroup() as tasks:
+            beside = [
+                tasks.create_task(_draw(progress, shown)),
+                tasks.create_task(_look(progress, system)),
+            ]
+            await replay.run()
+            for task in beside:
+                task.cancel()
+
+
+class _Sender:
+    """The Python client, as the replay wants it."""
+
+    def __init__(self, client: AsyncClient) -> None:
+        self._client = client
+
+    async def predict(self, row: dict[str, Any], request_id: str) -> str:
+        columns = {name: _column(name, value) for name, value in row.items()}
+        answer = await self._client.predict(ENDPOINT, columns, outputs=["predict_proba"], request_id=request_id)
+        return answer.id
+
+    async def labels(self, labels: list[tuple[str, int]]) -> None:
+        known = [
+            {"prediction_id": id, "kind": "label", "value": label, "actor": "demo", "key": id} for id, label in labels
+        ]
+        await self._client.feedback_many(ENDPOINT, known)
+
+
+def _column(name: str, value: Any) -> np.ndarray[Any, Any]:
+    if name in data.TEXT:
+        return np.array([value], object)
+    return np.array([value], np.int64 if name in data.WHOLE else np.float64)  # None becomes NaN: a missing value
+
+
+async def _draw(progress: Progress, shown: view.View) -> None:
+    while True:
+        shown.update(progress)
+        await asyncio.sleep(0.25)
+
+
+async def _look(progress: Progress, system: System) -> None:
+    """Read the log beside the replay, in a thread, so that a slow query doesn't hold the traffic back."""
+    while True:
+        await asyncio.sleep(LOOK_EVERY)
+        await asyncio.to_thread(figures.update, progress, system.layout, ENDPOINT)
+        await asyncio.to_thread(figures.health, progress, system.layout)
+
+
+def _years(frame: pl.DataFrame, rows: int | None) -> list[Year]:
+    counts = [frame.filter(pl.col(data.YEAR) == year).height for year in YEARS]
+    return [Year(year, min(count, rows or count)) for year, count in zip(YEARS, counts, strict=True)]
+
+
+def _conclude(shown: view.View, found: dict[str, Any], exact: bool) -> None:
+    rate = f"{found['rows_per_second']:.0f}/s over {CONNECTIONS} connections"
+    latency = f"p50 {found['p50_ms']:.1f} ms, p99 {found['p99_ms']:.1f} ms"
+    shown.say(
+        f"{found['requests']:,} requests in {found['seconds']:.0f} s ({rate}), {found['errors']} errors, {latency}"
+    )
+    said = f"{found['acknowledged']:,} acknowledged, {found['logged']:,} in the log: "
+    wrong = f"{found['missing']} missing, {found['repeated']} repeated"
+    shown.say(said + ("each exactly once" if exact else wrong))
+    quality = ", ".join(f"{year} {auc:.3f}" for year, auc in found["auc_by_year"].items() if auc is not None)
+    shown.say(f"AUC by year, from the log and its {found['labelled']:,} labels: {quality or 'no label is known'}")
+
+
+def _stay(system: System, file: Path, shown: view.View) -> None:
+    """Leave it up to be looked at, until Ctrl-C or until it ends by itself."""
+    where = f"tidegate -C {file}"
+    shown.say(f"still up: {system.http} (gateway), {system.control} (API). Ctrl-C ends it. In another terminal:")
+    shown.say(f'  {where} log query "select predict_proba_1, label from {ENDPOINT} limit 5"')
+    shown.say(f"  {where} status")
+    try:
+        while system.running:
+            time.sleep(0.5)
+    except KeyboardInterrupt:
+        shown.say("stopping")
+        return
+    raise TidegateError(f"`tidegate up` ended by itself; it wrote {system.output}")
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Iterator[None]:
+    """SIGTERM takes the same way out as Ctrl-C, which ends what was started."""
+    before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

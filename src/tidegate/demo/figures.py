@@ -1,0 +1,74 @@
+"""What the prediction log says of the replay. Nothing here asks the client what it believes.
+
+    log joined with labels --> rows, labelled rows, AUC and base rate a year
+    log against the notebook --> each acknowledged prediction there exactly once, or which are not
+
+A request's id begins with the year of its row ("2017-00042"), and the log keeps the id.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+import polars as pl
+
+from tidegate.demo.progress import Progress
+from tidegate.demo.train import auc
+from tidegate.storage.layout import Layout
+from tidegate.views.log import query
+
+QUALITY = "select substr(request_id, 1, 4) as year, predict_proba_1 as score, label from {endpoint} where status = 200"
+IDENTITIES = "select prediction_id, count(*) as times from {endpoint} where status = 200 group by prediction_id"
+
+
+class Audit(msgspec.Struct, frozen=True):
+    """The notebook held against the log. All zero but `acknowledged` is as it must be."""
+
+    acknowledged: int
+    logged: int
+    missing: int
+    """Acknowledged, and not in the log."""
+    repeated: int
+    """In the log more than once."""
+    unknown: int
+    """In the log, though the client never got the answer: allowed after a broken connection, counted."""
+
+    @property
+    def exact(self) -> bool:
+        """Whether each acknowledged prediction is in the log exactly once."""
+        return self.missing == 0 and self.repeated == 0
+
+
+def update(progress: Progress, layout: Layout, endpoint: str) -> None:
+    """Read the log once, and set `logged` and each year's labelled rows, AUC and share of severe accidents."""
+    rows = query(layout, QUALITY.format(endpoint=endpoint))
+    progress.logged = rows.height
+    known = rows.filter(pl.col("label").is_not_null())
+    for year in progress.years:
+        mine = known.filter(pl.col("year") == str(year.year))
+        labels = mine["label"].to_numpy()
+        year.labelled = mine.height
+        year.severe = float(labels.mean()) if mine.height else float("nan")
+        year.auc = auc(labels, mine["score"].to_numpy())
+
+
+def audit(notebook: Path, layout: Layout, endpoint: str) -> Audit:
+    """Hold what was acknowledged (lines of `id year`) against the log."""
+    noted = [line.split()[0] for line in notebook.read_text().splitlines()]
+    found = query(layout, IDENTITIES.format(endpoint=endpoint))
+    times = dict(zip(found["prediction_id"].to_list(), found["times"].to_list(), strict=True))
+    return Audit(
+        acknowledged=len(noted),
+        logged=sum(times.values()),
+        missing=sum(1 for each in noted if each not in times),
+        repeated=sum(1 for count in times.values() if count > 1),
+        unknown=len(times.keys() - set(noted)),
+    )
+
+
+def health(progress: Progress, layout: Layout) -> None:
+    """What the journal waits for and what the processes use, as `tidegate status` sees it."""
+    seen = gather(layout)
+    progress.lag_bytes, progress.lag_seconds = seen.ingest.lag_bytes, seen.ingest.lag_seconds
+    progress.memory = sum(process.rss for process in seen.processes)
