@@ -33,8 +33,21 @@ ROWS = X[:17].copy()
 class Case:
     """One runtime with a model: the artifact, some rows, and what the framework itself answers."""
 
-    def __init__(self, artifact: Artifact, inputs: dict[str, Array], expected: dict[str, Array], name: str = "auto", tolerance: float = 0):
-        self.name, self.artifact, self.inputs, self.expected, self.tolerance = name, artifact, inputs, expected, tolerance
+    def __init__(
+        self,
+        artifact: Artifact,
+        inputs: dict[str, Array],
+        expected: dict[str, Array],
+        name: str = "auto",
+        tolerance: float = 0,
+    ):
+        self.name, self.artifact, self.inputs, self.expected, self.tolerance = (
+            name,
+            artifact,
+            inputs,
+            expected,
+            tolerance,
+        )
 
 
 def logistic() -> Any:
@@ -49,7 +62,9 @@ def skops_case(folder: Path) -> Case:
     model = logistic()
     skops.io.dump(model, folder / "m.skops")
     return Case(
-        Artifact(str(folder / "m.skops")), {"input": ROWS}, {"predict": model.predict(ROWS), "predict_proba": model.predict_proba(ROWS)}
+        Artifact(str(folder / "m.skops")),
+        {"input": ROWS},
+        {"predict": model.predict(ROWS), "predict_proba": model.predict_proba(ROWS)},
     )
 
 
@@ -92,9 +107,13 @@ def table_case(folder: Path) -> Case:
     skops.io.dump(model, folder / "m.skops")
     frame.assign(target=Y).to_parquet(folder / "train.parquet")
     head = frame.head(17)
-    inputs = {"speed": head.speed.to_numpy(), "lanes": head.lanes.to_numpy(), "weather": np.array(head.weather.tolist(), object)}
+    inputs = {
+        "speed": head.speed.to_numpy(),
+        "lanes": head.lanes.to_numpy(),
+        "weather": np.array(head.weather.tolist(), object),
+    }
     return Case(
-        Artifact(str(folder / "m.skops"), reference=folder / "train.parquet"),
+        Artifact(str(folder / "m.skops"), {"trustTypes": ["numpy.dtype"]}, reference=folder / "train.parquet"),
         inputs,
         {"predict": model.predict(head), "predict_proba": model.predict_proba(head)},
     )
@@ -104,7 +123,9 @@ def onnx_case(folder: Path) -> Case:
     import onnxruntime
     from skl2onnx import to_onnx
 
-    (folder / "m.onnx").write_bytes(to_onnx(logistic(), X[:1].astype(np.float32), options={"zipmap": False}).SerializeToString())
+    (folder / "m.onnx").write_bytes(
+        to_onnx(logistic(), X[:1].astype(np.float32), options={"zipmap": False}).SerializeToString()
+    )
     rows = ROWS.astype(np.float32)
     label, proba = onnxruntime.InferenceSession(str(folder / "m.onnx")).run(None, {"X": rows})
     return Case(Artifact(str(folder / "m.onnx")), {"X": rows}, {"label": label, "probabilities": proba}, tolerance=1e-6)
@@ -129,7 +150,9 @@ def xgboost_case(folder: Path) -> Case:
     model = xgboost.XGBClassifier(n_estimators=4).fit(X, Y)
     model.save_model(folder / "m.json")
     return Case(
-        Artifact(str(folder / "m.json")), {"input": ROWS}, {"predict": model.predict(ROWS), "predict_proba": model.predict_proba(ROWS)}
+        Artifact(str(folder / "m.json")),
+        {"input": ROWS},
+        {"predict": model.predict(ROWS), "predict_proba": model.predict_proba(ROWS)},
     )
 
 
@@ -145,7 +168,11 @@ def categories(folder: Path) -> tuple[Any, dict[str, Array]]:
         }
     )
     head = frame.head(17)
-    return frame, {"n": ROWS[:, 0], "colour": np.array(head.colour.tolist(), object), "size": np.array(head["size"].tolist(), np.int64)}
+    return frame, {
+        "n": ROWS[:, 0],
+        "colour": np.array(head.colour.tolist(), object),
+        "size": np.array(head["size"].tolist(), np.int64),
+    }
 
 
 def xgboost_categories_case(folder: Path) -> Case:
@@ -163,7 +190,9 @@ def lightgbm_case(folder: Path) -> Case:
     model = lightgbm.LGBMClassifier(n_estimators=4, verbose=-1).fit(X, Y)
     model.booster_.save_model(folder / "m.txt")
     return Case(
-        Artifact(str(folder / "m.txt")), {"input": ROWS}, {"predict": model.predict(ROWS), "predict_proba": model.predict_proba(ROWS)}
+        Artifact(str(folder / "m.txt")),
+        {"input": ROWS},
+        {"predict": model.predict(ROWS), "predict_proba": model.predict_proba(ROWS)},
     )
 
 
@@ -182,7 +211,7 @@ def lightgbm_categories_case(folder: Path) -> Case:
     )
 
 
-PYTHON = '''
+PYTHON = """
 from typing import TypedDict
 import numpy as np
 from numpy.typing import NDArray
@@ -197,7 +226,7 @@ class Model:
         total = self.factor * a + b
         return {"total": total, "label": np.where(total > 0, "up", "down")}
     def unload(self): self.factor = None
-'''
+"""
 
 
 def python_case(folder: Path) -> Case:
@@ -206,7 +235,9 @@ def python_case(folder: Path) -> Case:
     a, b = ROWS[:, 0], np.arange(17)
     total = 2 * a + b
     return Case(
-        Artifact("contract_model:Model"), {"a": a, "b": b}, {"total": total, "label": np.where(total > 0, "up", "down").astype(object)}
+        Artifact("contract_model:Model"),
+        {"a": a, "b": b},
+        {"total": total, "label": np.where(total > 0, "up", "down").astype(object)},
     )
 
 
@@ -254,9 +285,16 @@ class V2Server(BaseHTTPRequestHandler):
 
     def do_GET(self) -> None:
         signature = self.runtime.signature
-        tensors = [[{"name": s.name, "datatype": s.datatype, "shape": s.shape} for s in side] for side in (signature.inputs, signature.outputs)]
+        tensors = [
+            [{"name": s.name, "datatype": s.datatype, "shape": s.shape} for s in side]
+            for side in (signature.inputs, signature.outputs)
+        ]
         about = {"name": "small", "extensions": self.extensions}
-        self.answer(about if self.path == "/v2" else {"name": "m", "platform": "small", "inputs": tensors[0], "outputs": tensors[1]})
+        self.answer(
+            about
+            if self.path == "/v2"
+            else {"name": "m", "platform": "small", "inputs": tensors[0], "outputs": tensors[1]}
+        )
 
     def do_POST(self) -> None:
         body = self.rfile.read(int(self.headers["Content-Length"]))
@@ -425,7 +463,9 @@ def test_one_row_as_the_framework_itself(loaded: Runtime, case: Case) -> None:
 
 
 def test_rows_do_not_depend_on_how_the_batch_is_cut(loaded: Runtime, case: Case) -> None:
-    parts = [loaded.predict(conform(some(case, part), loaded.signature)) for part in (slice(0, 1), slice(1, 9), slice(9, 17))]
+    parts = [
+        loaded.predict(conform(some(case, part), loaded.signature)) for part in (slice(0, 1), slice(1, 9), slice(9, 17))
+    ]
     for name, expected in case.expected.items():
         equal(np.concatenate([part[name] for part in parts]), expected, max(case.tolerance, 1e-12))
 

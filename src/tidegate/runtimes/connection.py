@@ -1,4 +1,4 @@
-"""One kept HTTP connection to another server, by the standard library: a version's own environment need not bring a client.
+"""One kept HTTP connection to another server, by the standard library: a version's environment need not bring a client.
 
 A connection that the server closed while idle is opened again, once, and only if not a byte of an answer had come.
 """
@@ -42,7 +42,8 @@ class Connection:
     def ask(
         self, method: str, address: str, body: bytes | None = None, headers: Mapping[str, str] | None = None
     ) -> tuple[bytes, dict[str, str]]:
-        """The answer's body and headers (names in lower case). Errors: PredictError for anything but a 2xx answer in time."""
+        """The answer's body and headers (names in lower case). Errors: PredictError for anything but a 2xx answer in
+        time."""
         with self._lock:
             try:
                 return self._ask(method, address, body, {**self._headers, **(headers or {})})

@@ -3,11 +3,12 @@
     requirements, Python, what the runner needs --digest--> <root>/<digest>/bin/python
     not there: lock, make in <root>/.making-<digest>, install, rename
 
-The rename comes last, so a folder under its own name is whole: a crash leaves only a `.making-` folder, which the next one throws away.
+The rename comes last, so a folder under its own name is whole: a crash leaves only a `.making-` folder, which the next
+one throws away.
 Two processes that want the same environment meet at the lock; the second finds it made.
 
-Tidegate itself is on the import path there through a folder that holds one link to its package, so none of the libraries beside
-Tidegate's own leak in.
+Tidegate itself is on the import path there through a folder that holds one link to its package, so none of the
+libraries beside Tidegate's own leak in.
 """
 
 from __future__ import annotations

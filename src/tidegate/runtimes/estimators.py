@@ -7,8 +7,8 @@
     transformer        transform
     density            score_samples
 
-A classifier whose predict is the class of the largest probability runs once for both outputs. Where the two largest probabilities are
-equal to within rounding, its own predict decides: it looks at the scores before they are rounded to probabilities.
+A classifier whose predict is the class of the largest probability runs once for both outputs. Where the two largest
+probabilities are equal to within rounding, its own predict decides: it looks at the scores before they are rounded.
 """
 
 from __future__ import annotations
@@ -25,7 +25,8 @@ from tidegate.wire.tensors import Array
 
 METHODS = ("predict", "predict_proba", "decision_function", "score_samples", "transform")
 _ARGMAX = {
-    "LogisticRegression", "RandomForestClassifier", "ExtraTreesClassifier", "DecisionTreeClassifier", "ExtraTreeClassifier",
+    "LogisticRegression", "RandomForestClassifier", "ExtraTreesClassifier", "DecisionTreeClassifier",
+    "ExtraTreeClassifier",
     "GradientBoostingClassifier", "HistGradientBoostingClassifier", "CalibratedClassifierCV",
 }  # fmt: skip
 _TIE = 1e-12
@@ -37,7 +38,8 @@ def choose_methods(estimator: Any, asked: Sequence[str], path: object) -> list[s
     for method in asked:
         if method not in able:
             raise LoadError(
-                f"options.outputs: this {_name(estimator)} has no {method}.{nearest(method, able)} It has: {', '.join(able)}"
+                f"options.outputs: this {_name(estimator)} has no {method}.{nearest(method, able)} It has: "
+                f"{', '.join(able)}"
             )
     if asked:
         return list(asked)
@@ -65,7 +67,8 @@ def estimator_kind(estimator: Any) -> str:
 
 
 class Calls:
-    """Runs the methods of one estimator. Several outputs of one method (multi-output probabilities) are NAME_0, NAME_1, ..."""
+    """Runs the methods of one estimator. Several outputs of one method (multi-output probabilities) are NAME_0,
+    NAME_1, ..."""
 
     def __init__(self, estimator: Any, methods: Sequence[str]) -> None:
         self._estimator = estimator
@@ -121,7 +124,8 @@ def _predicts_largest(estimator: Any) -> bool:
 
 
 def quieten(estimator: Any, threads: int) -> None:
-    """Let the estimator use `threads` threads and print nothing. A model saved with n_jobs=-1 would start a pool at every request."""
+    """Let the estimator use `threads` threads and print nothing. A model saved with n_jobs=-1 would start a pool at
+    every request."""
     params = estimator.get_params(deep=True) if hasattr(estimator, "get_params") else {}
     change: dict[str, Any] = {}
     for key, value in params.items():

@@ -88,7 +88,8 @@ def derive(
 ) -> Features:
     """What the model itself knows, completed by the reference.
 
-    `types` are those the model is sure of (they win); `target` are columns of the reference that are no input. Columns of the reference
+    `types` are those the model is sure of (they win); `target` are columns of the reference that are no input. Columns
+    of the reference
     that the model doesn't name are ignored. Errors: LoadError naming the column and the fix.
     """
     known = dict(types or {})
@@ -96,12 +97,14 @@ def derive(
         missing = [name for name in target if name not in reference.types]
         if missing:
             raise LoadError(
-                f"options.target: reference {reference.path} has no column {missing[0]!r}.{nearest(missing[0], reference.types)}"
+                f"options.target: reference {reference.path} has no column "
+                f"{missing[0]!r}.{nearest(missing[0], reference.types)}"
             )
         names = [column.name for column in reference.columns if column.name not in target]
         if count is not None and len(names) != count:
             raise LoadError(
-                f"reference {reference.path} has {len(names)} columns, but the model takes {count} and doesn't know their names. "
+                f"reference {reference.path} has {len(names)} columns, but the model takes {count} and doesn't know "
+                "their names. "
                 "Leave out what is no input, such as the target: options: {target: NAME}"
             )
     if names is None:
@@ -120,13 +123,15 @@ def derive(
 def _type_in(reference: Reference, name: str) -> DataType:
     if name not in reference.types:
         raise LoadError(
-            f"reference {reference.path} has no column {name!r}, which the model takes.{nearest(name, reference.types)} "
+            f"reference {reference.path} has no column {name!r}, which the model "
+            f"takes.{nearest(name, reference.types)} "
             "Give the file that the model was trained on"
         )
     datatype = reference.types[name]
     if datatype is None:
         raise LoadError(
-            f"reference {reference.path}: column {name!r} is a list or a structure, which is no tensor of one value a row"
+            f"reference {reference.path}: column {name!r} is a list or a structure, which is no tensor of one value a "
+            "row"
         )
     return datatype
 
@@ -161,7 +166,8 @@ def category_type(categories: Sequence[Any]) -> DataType:
 
 
 def as_output(array: Any, rows: int | None = None) -> Array:
-    """A model's result -> an array of a tensor type: text as objects, sparse made dense, scalars and lists made arrays."""
+    """A model's result -> an array of a tensor type: text as objects, sparse made dense, scalars and lists made
+    arrays."""
     if hasattr(array, "toarray"):
         array = array.toarray()
     elif hasattr(array, "to_numpy"):

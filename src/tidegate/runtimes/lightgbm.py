@@ -3,7 +3,8 @@
     binary, multiclass, multiclassova   predict INT64 (or the names in options.classes) and predict_proba FP64 [-1, K]
     everything else                     predict FP64
 
-The file doesn't hold a classifier's labels: they are 0..K-1, or what `options: {classes: [...]}` says, which are then returned as text.
+The file doesn't hold a classifier's labels: they are 0..K-1, or what `options: {classes: [...]}` says, which are then
+returned as text.
 Categories of a model trained on a DataFrame are in the file: callers send them as they were. Options: classes, target.
 """
 
@@ -45,7 +46,7 @@ class LightgbmRuntime:
             text = path.read_text()
             if not text.startswith("tree"):
                 raise ValueError('it doesn\'t begin with "tree"')
-            # The library ends the whole process on some files that were cut short; the last section tells that this one wasn't.
+            # The library reads past the end of some files that were cut short; their last section is missing.
             if "\nend of trees" not in text:
                 raise ValueError("it was cut short: its trees have no end")
             self._booster: Any = lgb.Booster(model_str=text)
@@ -115,7 +116,8 @@ class LightgbmRuntime:
         columns = [int(at) for at in found.group(1).split(",") if at] if found else []
         if len(columns) != len(stored):
             raise LoadError(
-                f"{self._artifact.path} has categories for {len(stored)} columns but says of {len(columns)} that they are categorical: "
+                f"{self._artifact.path} has categories for {len(stored)} columns but says of {len(columns)} that they "
+                "are categorical: "
                 "save it again with Booster.save_model"
             )
         codes = {

@@ -2,9 +2,10 @@
 
     z = X W + b;  regressor: z;  classifier: z > 0 or argmax z, and expit(z) or softmax(z)
 
-A scikit-learn predict() of one row costs some 150 microseconds, of which the arithmetic is 3: the rest checks the input again and again.
-`compile_linear` copies the arithmetic of the plain linear estimators, and of a StandardScaler before them, runs both on random rows, and
-gives None unless every bit agrees. Rows that aren't finite go to the estimator, so that its errors stay its own.
+A scikit-learn predict() of one row costs some 150 microseconds, of which the arithmetic is 3: the rest checks the
+input again and again. `compile_linear` copies the arithmetic of the plain linear estimators, and of a StandardScaler
+before them, runs both on random rows, and gives None unless every bit agrees. Rows that aren't finite go to the
+estimator, so that its errors stay its own.
 """
 
 from __future__ import annotations

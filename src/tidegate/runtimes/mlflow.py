@@ -1,8 +1,8 @@
 """An MLflow model folder (MLmodel).
 
-    flavor onnx, xgboost, lightgbm, sklearn (skops)   loaded by our own runtime of that format; MLflow needn't be installed
-    sklearn (pickle, cloudpickle)                     the same, only with trustPickle: true
-    every other flavor                                mlflow.pyfunc (mlflow-skinny), only with trustPickle: true: it runs the folder's code
+    flavor onnx, xgboost, lightgbm, sklearn (skops)   by our own runtime of that format, without MLflow
+    sklearn (pickle, cloudpickle)                     only with trustPickle: true
+    every other flavor                                mlflow.pyfunc, which runs the folder's code: the same
 
 Types come from the folder's model signature, else from the reference. Options: those of the runtime that loads it.
 """
@@ -28,7 +28,8 @@ from tidegate.types.inference import DataType, Signature, TensorSpec
 from tidegate.wire.tensors import DTYPES, Array, datatype_of
 
 _TYPES: dict[str, DataType] = {
-    "boolean": "BOOL", "integer": "INT32", "long": "INT64", "float": "FP32", "double": "FP64", "string": "BYTES", "datetime": "BYTES",
+    "boolean": "BOOL", "integer": "INT32", "long": "INT64", "float": "FP32", "double": "FP64", "string": "BYTES",
+    "datetime": "BYTES",
 }  # fmt: skip
 
 
@@ -130,7 +131,8 @@ class PyfuncRuntime:
             inputs = self._features.specs
         else:
             raise LoadError(
-                f"{folder} was logged without a model signature. Log it with signature=infer_signature(...), or give the version a "
+                f"{folder} was logged without a model signature. Log it with signature=infer_signature(...), or give "
+                "the version a "
                 "`reference` file of its input columns"
             )
         kind = "tensors" if self._features is None else "table"
@@ -152,7 +154,8 @@ class PyfuncRuntime:
         )
 
     def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str] | None = None) -> dict[str, Array]:
-        """A DataFrame's columns, a dict's items, or `predict`. Errors: InvalidRequest for an unknown output, the model's own."""
+        """A DataFrame's columns, a dict's items, or `predict`. Errors: InvalidRequest for an unknown output, the
+        model's own."""
         names = wanted(outputs, self.signature)
         results = self._run(inputs)
         return {name: results[name] for name in names}
@@ -180,10 +183,8 @@ def _yaml(text: str) -> dict[str, Any]:
         from ruamel.yaml import YAML
     except ImportError:
         yaml = framework("yaml", "mlflow")
-        loaded: dict[str, Any] = yaml.safe_load(text)
-        return loaded
-    loaded = YAML(typ="safe", pure=True).load(text)
-    return loaded
+        return dict(yaml.safe_load(text))
+    return dict(YAML(typ="safe", pure=True).load(text))
 
 
 def _begins(path: Path, prefix: bytes) -> bool:
@@ -197,7 +198,8 @@ def _column_type(column: dict[str, Any], folder: Path) -> DataType:
     datatype = _TYPES.get(str(column.get("type")))
     if datatype is None:
         raise LoadError(
-            f"{folder}: column {column.get('name')!r} of the model's signature is a {column.get('type')}, which is no tensor type"
+            f"{folder}: column {column.get('name')!r} of the model's signature is a {column.get('type')}, which is no "
+            "tensor type"
         )
     return datatype
 
@@ -212,7 +214,8 @@ def _schema_reference(folder: Path, schema: list[Any]) -> Reference | None:
 
 def _wide(datatype: DataType | None) -> DataType | None:
     """Our own runtimes work in INT64 and FP64."""
-    return {"INT32": "INT64", "FP32": "FP64"}.get(datatype, datatype) if datatype else None  # type: ignore[return-value]
+    wider: dict[str, DataType] = {"INT32": "INT64", "FP32": "FP64"}
+    return wider.get(datatype, datatype) if datatype else None
 
 
 def _tensor_specs(schema: list[Any]) -> list[TensorSpec]:

@@ -2,7 +2,8 @@
 
     graph inputs, outputs -> signature;  sequence of maps (ZipMap) -> FP32 [-1, K], its keys the classes
 
-Batched only if the first dimension of every input and output is free. Options: outputs (names to serve), classes, providers
+Batched only if the first dimension of every input and output is free. Options: outputs (names to serve), classes,
+providers
 (onnxruntime's execution providers, default CPUExecutionProvider).
 """
 
@@ -60,7 +61,8 @@ class OnnxRuntime:
         for name in asked:
             if name not in nodes:
                 raise LoadError(
-                    f"options.outputs: the graph of {path} has no output {name!r}.{nearest(name, nodes)} It has: {', '.join(nodes)}"
+                    f"options.outputs: the graph of {path} has no output {name!r}.{nearest(name, nodes)} It has: "
+                    f"{', '.join(nodes)}"
                 )
         self._zipmaps: dict[str, list[Any]] = {name: [] for name in asked if _ZIPMAP.fullmatch(nodes[name].type)}
         outputs = [
@@ -95,8 +97,10 @@ class OnnxRuntime:
             results = self._session.run(names, sample_inputs(self.signature))
         except Exception as exc:
             raise LoadError(
-                f"output {names[0]!r} is a sequence of maps, whose keys only a call can tell, and the model refuses a row of zeros: {exc}. "
-                "Convert it with zipmap=False (skl2onnx: options={'zipmap': False}), which gives a plain tensor and is faster"
+                f"output {names[0]!r} is a sequence of maps, whose keys only a call can tell, and the model refuses a "
+                f"row of zeros: {exc}. "
+                "Convert it with zipmap=False (skl2onnx: options={'zipmap': False}), which gives a plain tensor and is "
+                "faster"
             ) from exc
         for name, rows in zip(names, results, strict=True):
             self._zipmaps[name] = list(rows[0])
@@ -120,7 +124,8 @@ def _spec(node: Any, path: object, output: bool = False) -> TensorSpec:
             "Serve the other outputs alone: options: {outputs: [...]}" if output else "Convert it to a tensor input"
         )
         raise LoadError(
-            f"{path}: {'output' if output else 'input'} {node.name!r} is {node.type}, which is no tensor of the protocol. {advice}"
+            f"{path}: {'output' if output else 'input'} {node.name!r} is {node.type}, which is no tensor of the "
+            f"protocol. {advice}"
         )
     return TensorSpec(
         node.name, datatype, [size if isinstance(size, int) and size >= 0 else -1 for size in node.shape or []]

@@ -6,7 +6,8 @@
         def predict(self, ...): ...       # or __call__
         def unload(self): ...             # optional
 
-Annotations are read by typed.py. Options: args (keyword arguments of the class), target (columns of the reference that are no input).
+Annotations are read by typed.py. Options: args (keyword arguments of the class), target (columns of the reference that
+are no input).
 """
 
 from __future__ import annotations
@@ -81,7 +82,8 @@ class PythonRuntime:
             self.signature = self._derive(self._typed)
 
     def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str] | None = None) -> dict[str, Array]:
-        """The object's own outputs. Errors: whatever it raises; TypeError and ValueError for a result that the signature doesn't allow."""
+        """The object's own outputs. Errors: whatever it raises; TypeError and ValueError for a result that the
+        signature doesn't allow."""
         names = wanted(outputs, self.signature)
         results = self._run(inputs)
         specs = {spec.name: spec for spec in self.signature.outputs}
@@ -130,7 +132,8 @@ class PythonRuntime:
         given, taken = {spec.name for spec in declared.inputs}, {spec.name for spec in self._typed.inputs}
         if given != taken:
             raise LoadError(
-                f"{self._artifact.path}: its signature has the inputs {', '.join(sorted(given))}, but predict takes {', '.join(sorted(taken))}"
+                f"{self._artifact.path}: its signature has the inputs {', '.join(sorted(given))}, but predict takes "
+                f"{', '.join(sorted(taken))}"
             )
 
     def _derive(self, typed: Typed) -> Signature:

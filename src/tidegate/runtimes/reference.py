@@ -1,9 +1,9 @@
 """A file of training rows -> the names and types of its columns, and its first rows.
 
-    train.parquet | train.csv --read_reference--> Reference(columns=[Column("age", "INT64"), ...], head={"age": array, ...})
+    train.parquet | train.csv --read_reference--> Reference(columns=[Column("age", "INT64"), ...], head={"age": ...})
 
-Whole-number columns are INT64 only when the file has no missing value in them, else FP64; text, categories, dates and times are BYTES
-(text); everything else that has no tensor type (lists, structs) has `datatype` None.
+Whole-number columns are INT64 only when the file has no missing value in them, else FP64; text, categories, dates and
+times are BYTES (text); everything else that has no tensor type (lists, structs) has `datatype` None.
 Read by Polars where it is installed, else by PyArrow or pandas: a version's own environment may have any of them.
 """
 

@@ -1,9 +1,10 @@
 """A model on another server, so that Tidegate can stand before what people already run.
 
-    protocol v2       an Open Inference v2 REST server: metadata -> signature; raw tensors where it announces the extension
+    protocol v2       an Open Inference v2 REST server: its metadata is the signature; raw tensors if it reads them
     protocol mlflow   an MLflow scoring server (/invocations): the reference -> signature, else one matrix [-1, -1]
 
-`path` is the server's URL. Options: protocol (v2 | mlflow, default v2), model (its name there; may stand in the URL as /v2/models/NAME),
+`path` is the server's URL. Options: protocol (v2 | mlflow, default v2), model (its name there; may stand in the URL as
+/v2/models/NAME),
 version, headers, timeout (default 10s), target. One kept connection, one call at a time.
 """
 
@@ -80,7 +81,8 @@ class RemoteRuntime:
             model = parts[-1]
         if not model:
             raise LoadError(
-                f"which model of {self._artifact.path}? Add options: {{model: NAME}}, or give the URL as .../v2/models/NAME"
+                f"which model of {self._artifact.path}? Add options: {{model: NAME}}, or give the URL as "
+                ".../v2/models/NAME"
             )
         prefix = "/".join(parts[: parts.index("v2")] if "v2" in parts else parts)
         self._address = f"{prefix}/v2/models/{quote(str(model), safe='')}"
@@ -97,7 +99,8 @@ class RemoteRuntime:
         if not inputs:
             if self._artifact.reference is None:
                 raise LoadError(
-                    f"{self._artifact.path} doesn't say what {model!r} takes; give the version a `reference` file of its input columns"
+                    f"{self._artifact.path} doesn't say what {model!r} takes; give the version a `reference` file of "
+                    "its input columns"
                 )
             features = derive(None, None, read_reference(self._artifact.reference), target=text_list(options, "target"))
             inputs, kind = features.specs, "table"
@@ -198,7 +201,8 @@ def _spec(item: dict[str, Any]) -> TensorSpec:
     datatype = item.get("datatype")
     if datatype not in DATA_TYPES:
         raise LoadError(
-            f"tensor {item.get('name')!r} of the remote model is {datatype}, which isn't known; known: {', '.join(DATA_TYPES)}"
+            f"tensor {item.get('name')!r} of the remote model is {datatype}, which isn't known; known: "
+            f"{', '.join(DATA_TYPES)}"
         )
     return TensorSpec(item["name"], datatype, [int(size) for size in item["shape"]])
 

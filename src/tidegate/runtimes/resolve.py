@@ -34,14 +34,16 @@ _OBJECT = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 def create(name: str, artifact: Artifact) -> Runtime:
     """The runtime of that name for this artifact, not yet loaded.
 
-    Errors: ConfigError for an unknown name, or when `auto` can't tell (it names the runtimes); LoadError when the file is missing.
+    Errors: ConfigError for an unknown name, or when `auto` can't tell (it names the runtimes); LoadError when the file
+    is missing.
     """
     runtime: Runtime = resolve(GROUP, detect(artifact.path) if name == "auto" else name, BUILTIN)(artifact)
     return runtime
 
 
 def detect(path: str) -> str:
-    """The name of the runtime that loads `path`. Looks into .json and .txt files and folders; the rest goes by suffix."""
+    """The name of the runtime that loads `path`. Looks into .json and .txt files and folders; the rest goes by
+    suffix."""
     if re.match(r"https?://", path):
         return "remote"
     if re.match(r"[a-z][a-z0-9+]*://", path):

@@ -1,8 +1,9 @@
-"""scikit-learn estimators and pipelines, and whatever else keeps their interface, from .skops, .joblib, .pkl or .pickle files.
+"""scikit-learn estimators and pipelines, from .skops, .joblib, .pkl or .pickle files, and what has their interface.
 
-    file --trusted_files--> estimator --features--> matrix or DataFrame --linear | estimators--> predict, predict_proba, ...
+    file --trusted_files--> estimator --features--> matrix or DataFrame --linear | estimators--> predict, ...
 
-Options: outputs (methods to serve), classes (names of the classes), target (columns of the reference that are no input).
+Options: outputs (methods to serve), classes (names of the classes), target (columns of the reference that are no
+input).
 """
 
 from __future__ import annotations
@@ -79,13 +80,11 @@ class SklearnRuntime:
             kind=features.kind,
             classes=text_list(options, "classes") or _classes(estimator),
         )
-        self._method_of = {
-            spec.name: spec.name if spec.name in methods else spec.name.rpartition("_")[0]
-            for spec in self.signature.outputs
-        }
+        self._method_of = {spec.name: _method(spec.name, methods) for spec in self.signature.outputs}
 
     def predict(self, inputs: Mapping[str, Array], outputs: Sequence[str] | None = None) -> dict[str, Array]:
-        """Classifier: predict, predict_proba FP64 [-1, K]; see estimators.py for the others. Errors: InvalidRequest, the estimator's."""
+        """Classifier: predict, predict_proba FP64 [-1, K]; see estimators.py for the others. Errors: InvalidRequest,
+        the estimator's."""
         names = wanted(outputs, self.signature)
         data = self._prepare(inputs)
         methods = list(dict.fromkeys(self._method_of[name] for name in names))
@@ -106,9 +105,15 @@ class SklearnRuntime:
         try:
             with np.errstate(all="ignore"):
                 results = self._calls(self._prepare(sample_inputs(draft, reference)), methods)
-            return [spec_of(name, array) for name, array in results.items()]
+            ordered = sorted(results, key=lambda name: methods.index(_method(name, methods)))
+            return [spec_of(name, results[name]) for name in ordered]
         except Exception:  # made-up rows may be refused, such as an unknown category; real ones will not be
             return _by_kind(estimator, methods)
+
+
+def _method(output: str, methods: list[str]) -> str:
+    """`predict_proba_1` is the second result of predict_proba."""
+    return output if output in methods else output.rpartition("_")[0]
 
 
 def _by_kind(estimator: Any, methods: list[str]) -> list[TensorSpec]:

@@ -1,4 +1,4 @@
-"""Opening saved estimators: skops, which builds only types that are known or trusted; joblib and pickle, which run code.
+"""Opening saved estimators: skops builds only types that are known or trusted; joblib and pickle run code.
 
 .skops                    types beyond those skops knows to be safe must be listed in trustTypes
 .joblib .pkl .pickle      only with trustPickle: true

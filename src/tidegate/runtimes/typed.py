@@ -1,9 +1,13 @@
 """A Python function's annotations -> signature, and how to call it.
 
-def predict(self, age: NDArray[np.int64], income: NDArray[np.float64]) -> NDArray[np.float64]      one argument a tensor, each [-1]
-def predict(self, image: Annotated[NDArray[np.uint8], (-1, 28, 28)]) -> Scores                     a shape; Scores is a TypedDict
-def predict(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]                          needs a declared signature
-def predict(self, frame: pandas.DataFrame) -> NDArray[np.float64]                                  columns: signature or reference
+one argument a tensor, each [-1]:
+    def predict(self, age: NDArray[np.int64], income: NDArray[np.float64]) -> NDArray[np.float64]
+with a shape; Scores is a TypedDict of arrays:
+    def predict(self, image: Annotated[NDArray[np.uint8], (-1, 28, 28)]) -> Scores
+all at once; needs a declared signature:
+    def predict(self, inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]
+all at once; columns from a declared signature or the reference:
+    def predict(self, frame: pandas.DataFrame) -> NDArray[np.float64]
 """
 
 from __future__ import annotations
@@ -58,7 +62,8 @@ def read_annotations(function: Any, where: str) -> Typed:
         spec = _tensor(parameter.name, hints.get(parameter.name), where)
         if spec is None:
             raise LoadError(
-                f"{where}: argument {parameter.name!r} is annotated {hints.get(parameter.name, 'not at all')}. Annotate it as an array, such "
+                f"{where}: argument {parameter.name!r} is annotated {hints.get(parameter.name, 'not at all')}. "
+                "Annotate it as an array, such "
                 "as NDArray[np.float64] or Annotated[NDArray[np.float32], (-1, 30)], or take one dict or DataFrame"
             )
         inputs.append(spec if parameter.default is parameter.empty else msgspec.structs.replace(spec, optional=True))

@@ -3,8 +3,10 @@
     binary:*, multi:*   predict INT64 (or the names in options.classes) and predict_proba FP64 [-1, K]
     everything else     predict FP64
 
-The file doesn't hold a classifier's labels: they are 0..K-1, or what `options: {classes: [...]}` says, which are then returned as text.
-Categories of a model trained on a DataFrame are given as such; a file without them (XGBoost before 3.1) takes their codes, INT64.
+The file doesn't hold a classifier's labels: they are 0..K-1, or what `options: {classes: [...]}` says, which are then
+returned as text.
+Categories of a model trained on a DataFrame are given as such; a file without them (XGBoost before 3.1) takes their
+codes, INT64.
 Options: classes, target.
 """
 
@@ -13,6 +15,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -47,6 +50,7 @@ class XgboostRuntime:
         self._matrix_type = xgb.DMatrix
         booster = xgb.Booster()
         with reading(path, "an XGBoost model"):
+            _whole(path)
             booster.load_model(str(path))
             booster.set_param({"nthread": self._artifact.threads, "device": "cpu"})
             learner = json.loads(booster.save_raw("json"))["learner"]
@@ -134,8 +138,23 @@ class XgboostRuntime:
 
     def _index(self, raw: Array, proba: Array) -> Array:
         if raw.ndim == 2:
-            return raw.argmax(axis=1)
+            best: Array = raw.argmax(axis=1)
+            return best
         return (raw > (0.0 if self._objective == "binary:logitraw" else 0.5)).astype(np.intp)
+
+
+def _whole(path: Path) -> None:
+    """The library reads for ever, or takes all memory, on binary files that were cut short. Both formats end as they
+    began: with a brace. Errors: ValueError."""
+    with path.open("rb") as file:
+        first = file.read(1)
+        file.seek(0, 2)
+        file.seek(max(file.tell() - 64, 0))
+        last = file.read().rstrip()[-1:]
+    if first != b"{":
+        raise ValueError("it doesn't begin as XGBoost's JSON or UBJSON does; save it again with save_model('model.ubj')")
+    if last != b"}":
+        raise ValueError("it was cut short")
 
 
 def _rounds(booster: Any) -> tuple[int, int]:
