@@ -1,6 +1,8 @@
-"""The gRPC door: Open Inference Protocol messages in, Calls out; Answers in, messages out. It serves in the gateway's own event loop.
+"""The gRPC door: Open Inference Protocol messages in, Calls out; Answers in, messages out. It serves in the gateway's
+loop.
 
-ModelInferRequest --translate.call_body--> JSON header + raw tensors --data_plane--> Answer --translate.response--> ModelInferResponse
+ModelInferRequest --translate.call_body--> JSON header + raw tensors --> data_plane
+ModelInferResponse <--translate.response-- Answer <---------------------------+
 
 open_inference.proto    the protocol, with Triton's stream, repository and statistics
 open_inference.binpb    the same, compiled (regenerate.py)

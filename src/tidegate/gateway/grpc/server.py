@@ -1,4 +1,5 @@
-"""The methods of inference.GRPCInferenceService: keys, deadlines, status codes. The answers are data_plane's and pages'.
+"""The methods of inference.GRPCInferenceService: keys, deadlines, status codes. The answers are data_plane's and
+pages'.
 
     metadata  authorization: Bearer KEY, or x-api-key: KEY; traceparent; the endpoint's subject header
     deadline  the caller's own, else the endpoint's time-out
