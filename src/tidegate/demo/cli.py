@@ -119,9 +119,9 @@ class _Sender:
     def __init__(self, client: AsyncClient) -> None:
         self._client = client
 
-    async def predict(self, row: dict[str, Any], request_id: str) -> str:
+    async def predict(self, row: dict[str, Any], subject: str) -> str:
         columns = {name: _column(name, value) for name, value in row.items()}
-        answer = await self._client.predict(ENDPOINT, columns, outputs=["predict_proba"], request_id=request_id)
+        answer = await self._client.predict(ENDPOINT, columns, outputs=["predict_proba"], subject=subject)
         return answer.id
 
     async def labels(self, labels: list[tuple[str, int]]) -> None:

@@ -3,7 +3,7 @@
     log joined with labels --> rows, labelled rows, AUC and base rate a year
     log against the notebook --> each acknowledged prediction there exactly once, or which are not
 
-A request's id begins with the year of its row ("2017-00042"), and the log keeps the id.
+Each request says which accident it is about ("2017-00042"), and the log keeps that as the row's subject.
 """
 
 from __future__ import annotations
@@ -16,9 +16,10 @@ import polars as pl
 from tidegate.demo.progress import Progress
 from tidegate.demo.train import auc
 from tidegate.storage.layout import Layout
-from tidegate.views.log import query
+from tidegate.views.log_query import query
+from tidegate.views.status import gather
 
-QUALITY = "select substr(request_id, 1, 4) as year, predict_proba_1 as score, label from {endpoint} where status = 200"
+QUALITY = "select substr(subject, 1, 4) as year, predict_proba_1 as score, label from {endpoint} where status = 200"
 IDENTITIES = "select prediction_id, count(*) as times from {endpoint} where status = 200 group by prediction_id"
 
 
@@ -70,5 +71,5 @@ def audit(notebook: Path, layout: Layout, endpoint: str) -> Audit:
 def health(progress: Progress, layout: Layout) -> None:
     """What the journal waits for and what the processes use, as `tidegate status` sees it."""
     seen = gather(layout)
-    progress.lag_bytes, progress.lag_seconds = seen.ingest.lag_bytes, seen.ingest.lag_seconds
-    progress.memory = sum(process.rss for process in seen.processes)
+    progress.lag_bytes, progress.lag_seconds = seen.log.lag_bytes, seen.log.lag_seconds
+    progress.memory = seen.rss

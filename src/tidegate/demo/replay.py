@@ -34,8 +34,8 @@ ENDPOINT = "severity"
 class Sender(Protocol):
     """What the replay needs of a client."""
 
-    async def predict(self, row: dict[str, Any], request_id: str) -> str:
-        """One row in, the prediction's id out. Errors: TidegateError."""
+    async def predict(self, row: dict[str, Any], subject: str) -> str:
+        """One row in, and which accident it is; the prediction's id out. Errors: TidegateError."""
         ...
 
     async def labels(self, labels: list[tuple[str, int]]) -> None:

@@ -2,8 +2,8 @@
 
     start --> ready() --> addresses ... stop (SIGTERM, which answers what is in flight and writes the log out)
 
-It gets a session of its own, so that Ctrl-C reaches the demo alone, which then ends it in order. Should the demo be killed
-outright, the kernel tells the supervisor.
+It gets a session of its own, so that Ctrl-C reaches the demo alone, which then ends it in order. Should the demo be
+killed outright, the kernel tells the supervisor.
 """
 
 from __future__ import annotations

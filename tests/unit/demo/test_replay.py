@@ -26,12 +26,12 @@ class Recorder:
         self.known: dict[str, int] = {}
         self.first_label = 0.0
 
-    async def predict(self, row: dict[str, Any], request_id: str) -> str:
+    async def predict(self, row: dict[str, Any], subject: str) -> str:
         await asyncio.sleep(0.001)
-        if request_id in self.refuse:
+        if subject in self.refuse:
             raise Overloaded("full")
-        self.rows[request_id] = row
-        return f"id-{request_id}"
+        self.rows[subject] = row
+        return f"id-{subject}"
 
     async def labels(self, labels: list[tuple[str, int]]) -> None:
         if self.failing_labels:
