@@ -95,6 +95,14 @@ def parse_project(text: str, source: str = FILE_NAME) -> Project:
         raise ConfigError("\n".join(f"{source}: {problem}" for problem in problems)) from exc
 
 
+def schema_json() -> str:
+    """The JSON Schema of the project file, for editors; docs/reference/tidegate.schema.json is this text."""
+    import json
+
+    schema = {"$schema": "https://json-schema.org/draft/2020-12/schema", **Project.model_json_schema(by_alias=True)}
+    return json.dumps(schema, indent=2, ensure_ascii=False) + "\n"
+
+
 def _text_keys(value: Any) -> Any:
     """YAML reads a bare 1 as a number; names of versions are text."""
     if isinstance(value, dict):

@@ -1,4 +1,7 @@
-"""Read-only questions that the CLI, the API and the dashboard all ask, answered once.
+"""Read-only questions that the doors (cli, api, demo) all ask, answered once.
 
-log.py       the prediction log: query, tail, export, and erasure by subject (the one thing here that writes)
+    run/*.json (processes, routing, counters, ingest, controller) --status.gather--> StatusView
+    log/<endpoint>/ and the journal's tail                        --log.query, tail, export--> rows
+
+log.py also offers erasure by subject: the one thing here that writes.
 """

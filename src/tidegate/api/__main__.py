@@ -1,0 +1,66 @@
+"""The web process: `python -m tidegate.api STATE_DIR`. SIGTERM ends it after the calls in flight.
+
+The port is TIDEGATE_CONTROL_PORT (the supervisor picks it), else server.control of run/project.json, else of the desired state.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+
+import msgspec
+from granian.constants import Interfaces
+from granian.log import LogLevels
+from granian.server.embed import Server
+
+from tidegate.api.app import build
+from tidegate.auth.policy import keys_required
+from tidegate.runner.death import die_with_parent
+from tidegate.storage.layout import Layout
+
+
+class _Server(msgspec.Struct):
+    host: str = "127.0.0.1"
+    control: int = 8000
+    keys: str = "auto"
+
+
+class _Project(msgspec.Struct):
+    server: _Server = msgspec.field(default_factory=_Server)
+
+
+def load_server(layout: Layout) -> _Server:
+    """The `server:` section that is in force. A missing one means the defaults."""
+    try:
+        text = (layout.run / "project.json").read_bytes()
+    except FileNotFoundError:
+        from tidegate.storage.state import StateStore
+
+        text = StateStore(layout).desired().project.encode() or b"{}"
+    return msgspec.json.decode(text, type=_Project).server
+
+
+async def serve(layout: Layout) -> None:
+    """Until SIGTERM or SIGINT."""
+    server = load_server(layout)
+    port = int(os.environ.get("TIDEGATE_CONTROL_PORT") or server.control)
+    app = build(layout, host=server.host, require_keys=keys_required(server.host, server.keys))
+    granian = Server(
+        app, address=server.host, port=port, interface=Interfaces.ASGINL, websockets=False, log_level=LogLevels.error
+    )
+    loop = asyncio.get_running_loop()
+    for sig in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(sig, granian.stop)
+    await granian.serve()
+
+
+def main() -> None:
+    """The entry."""
+    die_with_parent()
+    asyncio.run(serve(Layout(sys.argv[1])))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,30 @@
+"""Builds the application: the routes, their errors, and the guard around it all."""
+
+from __future__ import annotations
+
+from fastapi import FastAPI
+
+from tidegate import __version__
+from tidegate.api import errors
+from tidegate.api.guard import Guard
+from tidegate.api.routes import router
+from tidegate.api.state import Control
+from tidegate.storage.layout import Layout
+
+
+def build(layout: Layout, *, host: str = "127.0.0.1", require_keys: bool = False) -> FastAPI:
+    """The API of one project. `host` is the address it is bound to; keys are required as the caller says."""
+    app = FastAPI(
+        title="Tidegate control API",
+        version=__version__,
+        description='What the `tidegate` command asks and changes. Every error is {"error": "..."}.',
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        swagger_ui_oauth2_redirect_url=None,
+    )
+    app.state.control = Control(layout, host, require_keys)
+    app.include_router(router)
+    errors.install(app)
+    app.add_middleware(Guard, check_host=app.state.control.loopback and not require_keys)
+    return app

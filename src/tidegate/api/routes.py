@@ -1,0 +1,203 @@
+"""The routes, each a line or two: who may, what is asked, what answers it."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import msgspec
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+
+from tidegate.api.access import needs
+from tidegate.api.bodies import (
+    ApplyAnswer,
+    ApplyRequest,
+    AuditView,
+    EraseAnswer,
+    EraseRequest,
+    Health,
+    KeyRequest,
+    KeyView,
+    LoadAnswer,
+    NewKey,
+    QueryAnswer,
+    QueryRequest,
+)
+from tidegate.api.errors import RESPONSES
+from tidegate.api.state import control_of
+from tidegate.errors import InvalidRequest, NotFound
+
+router = APIRouter(prefix="/api", responses=RESPONSES)
+
+Viewer = Annotated[str, Depends(needs("view"))]
+Operator = Annotated[str, Depends(needs("operate"))]
+Admin = Annotated[str, Depends(needs("admin"))]
+Name = Annotated[str, Path(min_length=1, max_length=100)]
+
+
+@router.get("/health", tags=["status"])
+def health(request: Request) -> Health:
+    """Whether the API answers and the project runs. Needs no key."""
+    from tidegate.views.status import is_running
+
+    return Health(ok=True, running=is_running(control_of(request).layout))
+
+
+@router.get("/status", tags=["status"])
+def status(request: Request, actor: Viewer) -> dict[str, Any]:
+    """Endpoints, versions, processes, rates, latencies, errors, and how far the log is behind."""
+    from tidegate.views.status import gather
+
+    found: dict[str, Any] = _plain(gather(control_of(request).layout))
+    return found
+
+
+@router.get("/endpoints", tags=["status"])
+def endpoints(request: Request, actor: Viewer) -> list[dict[str, Any]]:
+    """Every endpoint with its split and traffic."""
+    from tidegate.views.status import gather
+
+    found: list[dict[str, Any]] = _plain(gather(control_of(request).layout).endpoints)
+    return found
+
+
+@router.get("/models", tags=["models"])
+def models(request: Request, actor: Viewer) -> list[dict[str, Any]]:
+    """Every version of every model, and whether it serves."""
+    from tidegate.views.status import gather
+
+    found: list[dict[str, Any]] = _plain(gather(control_of(request).layout).versions)
+    return found
+
+
+@router.get("/models/{model}/versions/{version}", tags=["models"])
+def model_version(request: Request, model: Name, version: Name, actor: Viewer) -> dict[str, Any]:
+    """One version: state, processes, and what it takes and gives."""
+    from tidegate.types.traffic import RoutingTable
+    from tidegate.views.status import gather
+
+    layout = control_of(request).layout
+    for found in gather(layout).versions:
+        if (found.model, found.version) == (model, version):
+            table = msgspec.json.decode(layout.routing.read_bytes(), type=RoutingTable)
+            signatures = {(v.model, v.version): v.signature for v in table.versions}
+            return {**_plain(found), "signature": _plain(signatures.get((model, version)))}
+    raise NotFound(f"model {model!r} has no version {version!r} here")
+
+
+@router.post("/models/{model}/versions/{version}/load", tags=["models"])
+def load(request: Request, model: Name, version: Name, actor: Operator) -> LoadAnswer:
+    """Take a version back into service."""
+    return _set_loaded(request, model, version, True, actor)
+
+
+@router.post("/models/{model}/versions/{version}/unload", tags=["models"])
+def unload(request: Request, model: Name, version: Name, actor: Operator) -> LoadAnswer:
+    """Stop a version's processes, until it is loaded again."""
+    return _set_loaded(request, model, version, False, actor)
+
+
+def _set_loaded(request: Request, model: str, version: str, loaded: bool, actor: str) -> LoadAnswer:
+    revision = control_of(request).store.set_loaded(model, version, loaded, actor=actor)
+    return LoadAnswer(model=model, version=version, loaded=loaded, revision=revision)
+
+
+@router.post("/apply", tags=["project"])
+def apply(request: Request, body: ApplyRequest, actor: Operator) -> ApplyAnswer:
+    """Make a project file's text the desired state. `operate` can name any code to serve: give that role with care."""
+    import pathlib
+
+    from tidegate import app
+
+    control = control_of(request)
+    base = body.base or control.store.desired().base
+    if not base or "\0" in base:
+        raise InvalidRequest("base is missing: name the folder that the project's relative paths start from")
+    result = app.apply(control.layout, body.project, base=pathlib.Path(base), actor=actor, dry_run=body.dry_run)
+    return ApplyAnswer(revision=result.revision, changed=result.changed, changes=result.changes)
+
+
+@router.get("/audit", tags=["project"])
+def audit(
+    request: Request,
+    actor: Viewer,
+    limit: Annotated[int, Query(ge=1, le=10_000)] = 100,
+    since: Annotated[float, Query(ge=0, le=1e12, description="Unix seconds")] = 0.0,
+) -> list[AuditView]:
+    """Who changed what, newest first."""
+    return [AuditView(**_plain(entry)) for entry in control_of(request).store.audit(limit, since)]
+
+
+@router.get("/keys", tags=["keys"])
+def list_keys(request: Request, actor: Admin) -> list[KeyView]:
+    """All keys, without their secrets."""
+    return [KeyView(**_without_digest(key)) for key in control_of(request).store.list_keys()]
+
+
+@router.post("/keys", tags=["keys"], status_code=201)
+def create_key(request: Request, body: KeyRequest, actor: Admin) -> NewKey:
+    """Create a key. This answer is the only one that has its secret."""
+    from tidegate.changes import create_key
+    from tidegate.types.units import parse_duration
+
+    try:
+        valid_for = parse_duration(body.valid_for) if body.valid_for is not None else 0.0
+    except ValueError as exc:
+        raise InvalidRequest(f"valid_for: {exc}") from exc
+    if valid_for > 1e10:
+        raise InvalidRequest("valid_for: longer than three hundred years; leave it out for a key without end")
+    secret, stored = create_key(control_of(request).layout, body.role, body.name, valid_for=valid_for, actor=actor)
+    return NewKey(**_without_digest(stored), secret=secret)
+
+
+@router.delete("/keys/{key_id}", tags=["keys"])
+def revoke_key(request: Request, key_id: Name, actor: Admin) -> KeyView:
+    """End a key now."""
+    return KeyView(**_without_digest(control_of(request).store.revoke_key(key_id, actor=actor)))
+
+
+@router.post("/log/query", tags=["log"], response_model=QueryAnswer)
+def query(request: Request, body: QueryRequest, actor: Viewer) -> Response:
+    """One SELECT over the prediction log; what was answered a moment ago is in it."""
+    from tidegate.views.log import query as ask
+
+    frame = ask(control_of(request).layout, body.sql)
+    rows = [list(row) for row in frame.head(body.limit).iter_rows()]
+    return _json({"columns": frame.columns, "rows": rows, "truncated": frame.height > body.limit})
+
+
+@router.get("/log/{endpoint}/tail", tags=["log"], response_model=list[dict[str, Any]])
+def tail(request: Request, endpoint: Name, actor: Viewer, count: Annotated[int, Query(ge=1, le=1000)] = 20) -> Response:
+    """The newest predictions of an endpoint, oldest first."""
+    from tidegate.views.log import tail as newest
+
+    return _json(list(newest(control_of(request).layout, endpoint, count=count)))
+
+
+@router.post("/log/erase", tags=["log"])
+def erase(request: Request, body: EraseRequest, actor: Admin) -> EraseAnswer:
+    """Erase all that is kept of one subject. It can't be undone."""
+    from tidegate.changes import erase_subject
+
+    report = erase_subject(control_of(request).layout, body.subject, body.endpoint, dry_run=body.dry_run, actor=actor)
+    return EraseAnswer(**_plain(report))
+
+
+def _plain(value: Any) -> Any:
+    return msgspec.to_builtins(value)
+
+
+def _without_digest(key: Any) -> dict[str, Any]:
+    return {name: value for name, value in _plain(key).items() if name != "digest"}
+
+
+def _json(value: Any) -> Response:
+    """Rows of the log as JSON: times as text, NaN as null, bytes as base64."""
+    import orjson
+
+    return Response(orjson.dumps(value, default=_other), media_type="application/json")
+
+
+def _other(value: Any) -> Any:
+    import base64
+
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)

@@ -1,0 +1,58 @@
+"""The changes that both doors (cli, api) make besides apply, each with its audit entry.
+
+create_key, revoke_key, set_loaded --> state.db (change and audit in one transaction)
+erase_subject --> views.log.erase, then the audit: who, when, how many; never whom
+"""
+
+from __future__ import annotations
+
+import hashlib
+import hmac
+import time
+from contextlib import closing
+from typing import TYPE_CHECKING
+
+import msgspec
+
+from tidegate.auth import keys
+from tidegate.storage.layout import Layout
+from tidegate.storage.state import StateStore, StoredKey
+
+if TYPE_CHECKING:
+    from tidegate.views.log import ErasureReport
+
+
+def create_key(layout: Layout, role: str, name: str, *, valid_for: float = 0.0, actor: str) -> tuple[str, StoredKey]:
+    """A new key: its secret, which nobody can show again, and what is kept. `valid_for` in seconds, 0 for no end."""
+    secret, entry = keys.create(role, expires=time.time() + valid_for if valid_for else 0.0)
+    with closing(StateStore(layout)) as store:
+        return secret, store.add_key(entry, name=name, actor=actor)
+
+
+def revoke_key(layout: Layout, key_id: str, *, actor: str) -> StoredKey:
+    """End a key. Errors: NotFound."""
+    with closing(StateStore(layout)) as store:
+        return store.revoke_key(key_id, actor=actor)
+
+
+def set_loaded(layout: Layout, model: str, version: str, loaded: bool, *, actor: str) -> int:
+    """Take a version into service or out of it; the revision. Errors: NotFound."""
+    with closing(StateStore(layout)) as store:
+        return store.set_loaded(model, version, loaded, actor=actor)
+
+
+def erase_subject(
+    layout: Layout, subject: str, endpoint: str | None, *, dry_run: bool = False, actor: str
+) -> ErasureReport:
+    """Erase all that is kept of one subject. The audit holds a keyed digest of the subject: a person who was erased must
+    not live on in the record of the erasure, yet who knows the subject can check that it was done."""
+    from tidegate.views.log import erase
+
+    report = erase(layout, subject, endpoint, dry_run=dry_run)
+    if not dry_run:
+        with closing(StateStore(layout)) as store:
+            key = bytes.fromhex(store.secret("audit"))
+            digest = hmac.new(key, subject.encode(), hashlib.sha256).hexdigest()
+            counts = {k: v for k, v in msgspec.to_builtins(report).items() if k != "subject"}
+            store.record(actor, "log erase", endpoint or "all endpoints", None, {"subject_hmac": digest, **counts})
+    return report

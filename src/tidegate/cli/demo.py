@@ -1,0 +1,29 @@
+"""The demo: five years of real accidents as live traffic."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+def add_to(app: typer.Typer) -> None:
+    """Hang this command into the tree."""
+    app.command()(demo)
+
+
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="End after the replay.")] = False,
+    report: Annotated[Path | None, typer.Option("--report", help="Write the figures to this JSON file.")] = None,
+    speed: Annotated[float | None, typer.Option("--speed", help="Rows a second.")] = None,
+    rows: Annotated[int | None, typer.Option("--rows", help="Rows of each year; all by default.")] = None,
+    workdir: Annotated[Path | None, typer.Option("--workdir", help="Where data, model and state are kept.")] = None,
+) -> None:
+    """Train on the accidents of 2016, serve, and replay the real ones of 2017 to 2021 as live traffic.
+
+    [dim]Example:[/]  tidegate demo --once --report figures.json
+    """
+    from tidegate.demo.cli import run
+
+    raise typer.Exit(run(once=once, report=report, speed=speed, rows=rows, workdir=workdir))

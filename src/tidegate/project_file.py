@@ -1,0 +1,126 @@
+"""Writing tidegate.yaml: a first one for a model file, and edits that keep the user's comments.
+
+    init_text(name, model file) --> commented text
+    add_version(text, model, path, ...) --ruamel round-trip--> text, version
+
+Text in, text out: the doors read and write the file.
+"""
+
+from __future__ import annotations
+
+import io
+import re
+from typing import Any
+
+from ruamel.yaml import YAML
+from ruamel.yaml.comments import CommentedMap, CommentedSeq
+from ruamel.yaml.error import YAMLError
+from ruamel.yaml.scalarstring import DoubleQuotedScalarString
+
+from tidegate.errors import ConfigError
+
+_HEAD = """\
+# Tidegate's project file. `tidegate check` validates it, `tidegate up` runs it, `tidegate apply` brings an edit into force.
+# Every key and its default: `tidegate schema`, or docs/reference/config.md.
+# yaml-language-server: $schema=.tidegate/tidegate.schema.json
+
+project: {project}
+
+# server:
+#   host: 127.0.0.1        # any address that isn't loopback demands keys (`tidegate keys create`)
+#   http: 8080             # Open Inference v2, KServe v1 and MLflow callers
+#   grpc: 8081             # Open Inference v2; -1 turns it off
+#   control: 8000          # the control API
+
+# log:
+#   durability: process    # fsync: an answer also survives a power loss
+#   retention: 0           # such as 90d; 0 keeps all
+
+"""
+
+
+def slug(text: str) -> str:
+    """A name that the project file allows, made from any text.
+
+    >>> slug("My model (final).v2"), slug("___")
+    ('My-model-final-.v2', 'model')
+    """
+    return re.sub(r"[^A-Za-z0-9_.-]+", "-", text).strip("-_.")[:100] or "model"
+
+
+def init_text(project: str) -> str:
+    """A commented project file without models."""
+    return _HEAD.format(project=_scalar(slug(project)))
+
+
+def add_version(
+    text: str,
+    model: str,
+    path: str,
+    *,
+    version: str | None = None,
+    runtime: str | None = None,
+    reference: str | None = None,
+    trust_types: list[str] | None = None,
+    trust_pickle: bool = False,
+    endpoint: bool = True,
+) -> tuple[str, str]:
+    """The file's text with one more version of a model, and that version's name (the next whole number by default).
+
+    With `endpoint`, a model that no endpoint serves gets one of its own name, all of it on this version.
+    Errors: ConfigError when the version is there already, or the text is no project file.
+    """
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 4096
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    try:
+        data = yaml.load(text)
+    except YAMLError as exc:
+        raise ConfigError(f"the project file is not valid YAML: {exc}") from exc
+    if not isinstance(data, CommentedMap):
+        raise ConfigError("the project file must be a mapping with the keys project, models and endpoints")
+    versions = _child(_child(_child(data, "models"), model), "versions")
+    name = version or _next(versions)
+    if name in {str(key) for key in versions}:
+        raise ConfigError(f"models.{model}.versions already has {name!r}; give another --version, or edit the file")
+    entry = CommentedMap(path=path)
+    if runtime:
+        entry["runtime"] = runtime
+    if reference:
+        entry["reference"] = reference
+    if trust_types:
+        entry["trustTypes"] = CommentedSeq(trust_types)
+    if trust_pickle:
+        entry["trustPickle"] = True
+    versions[DoubleQuotedScalarString(name)] = entry
+    endpoints = _child(data, "endpoints")
+    served = any(isinstance(e, dict) and e.get("model") == model for e in endpoints.values())
+    if endpoint and not served and model not in endpoints:
+        split = CommentedMap({DoubleQuotedScalarString(name): 100})
+        split.fa.set_flow_style()
+        endpoints[model] = CommentedMap(model=model, split=split)
+        endpoints.yaml_add_eol_comment(f"POST /v2/models/{model}/infer", model)
+    if not endpoints:
+        del data["endpoints"]
+    out = io.StringIO()
+    yaml.dump(data, out)
+    return out.getvalue(), name
+
+
+def _child(parent: CommentedMap, key: str) -> CommentedMap:
+    value = parent.get(key)
+    if value is None:
+        value = parent[key] = CommentedMap()
+    if not isinstance(value, CommentedMap):
+        raise ConfigError(f"{key}: must be a mapping")
+    return value
+
+
+def _next(versions: CommentedMap) -> str:
+    numbers = [int(str(key)) for key in versions if str(key).isdigit()]
+    return str(max(numbers, default=0) + 1)
+
+
+def _scalar(value: str) -> Any:
+    return f'"{value}"' if re.fullmatch(r"[\d.eE+-]+|true|false|null|yes|no|on|off|~", value, re.IGNORECASE) else value
