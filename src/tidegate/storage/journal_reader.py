@@ -77,7 +77,7 @@ class Chunk(msgspec.Struct):
 
     def offsets(self) -> list[int]:
         """The offset at which each line starts."""
-        return [self.start.offset, *accumulate((len(line) + 1 for line in self.lines), initial=self.start.offset)][1:-1]
+        return list(accumulate((len(line) + 1 for line in self.lines), initial=self.start.offset))[:-1]
 
     def records(self) -> list[Record | None]:
         """The lines decoded; None for an erased line and for a corrupt one, which is added to `damage`."""

@@ -219,7 +219,8 @@ def _column(head: Head, data: list[bytes]) -> Array:
         array[:] = values
         return array.reshape(shape)
     if head.datatype[0] == "F":
-        return np.array(values, np.float64).astype(DTYPES[head.datatype], copy=False).reshape(shape)
+        with np.errstate(over="ignore"):
+            return np.array(values, np.float64).astype(DTYPES[head.datatype], copy=False).reshape(shape)
     array = np.array(values, np.uint64) if head.datatype == "UINT64" else np.array(values)
     if array.size and array.dtype.kind not in "iub":
         raise _Unfit
@@ -326,7 +327,7 @@ def _slow_block(index: int, record: PredictionRecord, signatures: list[Signature
     """One record by its codec."""
     outputs_raw = base64.b64decode(record.output_binary)
     if record.redacted:
-        entries = orjson.loads(record.request)["inputs"]
+        entries = orjson.loads(bytes(record.request))["inputs"]
         inputs = {e["name"]: from_json(e["name"], e["datatype"], e["shape"], e["data"])[None] for e in entries}
         return _settle([index], 1, inputs, _v2_outputs(record, outputs_raw), [*signatures, None], True)
     failure: Exception = _Unfit(f"no signature of version {record.version!r} is known")
@@ -340,7 +341,7 @@ def _slow_block(index: int, record: PredictionRecord, signatures: list[Signature
         except (_Unfit, TidegateError, ValueError, TypeError, OverflowError) as exc:
             failure = exc
     if record.codec == "v2":
-        entries = orjson.loads(record.request)["inputs"]
+        entries = orjson.loads(bytes(record.request))["inputs"]
         at, tail, inputs = 0, base64.b64decode(record.binary), {}
         for entry in entries:
             size = (entry.get("parameters") or {}).get("binary_data_size")
@@ -368,16 +369,16 @@ def _body(record: PredictionRecord) -> tuple[bytes, int, int]:
 
 def _outputs(record: PredictionRecord, raw: bytes, signature: Signature, wanted: list[str] | None) -> dict[str, Array]:
     """The answer's tensors as [1, *shape]."""
-    if record.codec == "v2" or bytes(record.outputs[:9]).startswith(b'[{"name"'):
+    if record.codec == "v2" or bytes(record.outputs)[:9].startswith(b'[{"name"'):
         return _v2_outputs(record, raw)
-    predictions = orjson.loads(record.outputs)["predictions"]
+    predictions = orjson.loads(bytes(record.outputs))["predictions"]
     return {name: array[None] for name, array in _predictions(predictions, signature, wanted).items()}
 
 
 def _v2_outputs(record: PredictionRecord, raw: bytes) -> dict[str, Array]:
     out: dict[str, Array] = {}
     at = 0
-    for entry in orjson.loads(record.outputs) or []:
+    for entry in orjson.loads(bytes(record.outputs)) or []:
         name, datatype, shape = entry["name"], entry["datatype"], entry["shape"]
         size = (entry.get("parameters") or {}).get("binary_data_size")
         if size is None:

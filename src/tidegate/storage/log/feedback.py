@@ -51,7 +51,7 @@ def feedback_frame(records: Sequence[FeedbackRecord]) -> pl.DataFrame:
                 r.actor or None,
                 r.key or None,
                 r.subject or None,
-            )  # fmt: skip
+            )
         )
     raw = {**FEEDBACK_SCHEMA, "time": pl.Int64, "received": pl.Int64}
     frame = pl.DataFrame(rows, schema=raw, orient="row")

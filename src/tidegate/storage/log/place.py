@@ -37,7 +37,7 @@ class Directory:
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
         self._stamp = 0
-        self._routed: set[str] = set()
+        self.routed: set[str] = set()
         self._logged: set[str] = set()
         self.signatures: dict[tuple[str, str], Signature] = {}
 
@@ -52,7 +52,7 @@ class Directory:
         except (FileNotFoundError, msgspec.MsgspecError):
             return
         self._stamp = stamp
-        self._routed = {endpoint.name for endpoint in table.endpoints}
+        self.routed = {endpoint.name for endpoint in table.endpoints}
         for version in table.versions:
             if version.signature is not None:
                 self.signatures[version.model, version.version] = version.signature
@@ -60,7 +60,7 @@ class Directory:
     def place(self, record: Record) -> str:
         """The endpoint whose table it goes to."""
         name = record.endpoint
-        if name in self._routed or name in self._logged:
+        if name in self.routed or name in self._logged:
             return name
         if isinstance(record, PredictionRecord) and record.version and _plain(name):
             return name

@@ -13,6 +13,7 @@ import os
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
+from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -114,7 +115,7 @@ class Table:
         """Delete rows whose `time` is earlier than `before` (seconds since 1970). How many."""
         if self._delta is None:
             return 0
-        stamp = time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime(before))
+        stamp = datetime.fromtimestamp(before, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         return self.delete(f"time < '{stamp}'")
 
     def delete(self, predicate: str) -> int:
@@ -134,13 +135,20 @@ class Table:
             return
         self.vacuum(0)
         self.sweep()
+        if self._last_deletes():  # its own entry names what was deleted, and the newest entry has to stay
+            self._delta.alter.set_table_properties(dict(_PROPERTIES))
         self._delta.create_checkpoint()
         newest = self._delta.version()
         for entry in (self.path / "_delta_log").iterdir():
             match = _ENTRY.fullmatch(entry.name)
-            if match and (int(match[1]) < newest or (int(match[1]) == newest and entry.suffix == ".json")):
+            if match and int(match[1]) < newest:
                 entry.unlink()
         self.open()
+
+    def _last_deletes(self) -> bool:
+        assert self._delta is not None
+        entry = self.path / "_delta_log" / f"{self._delta.version():020d}.json"
+        return b'"operation":"DELETE"' in entry.read_bytes()
 
     def sweep(self) -> int:
         """Remove data files that no version within the retention refers to: what a killed write left. How many.
