@@ -1,6 +1,6 @@
 """Every runtime passes the same suite, each with a small real model made here.
 
-load -> signature -> one row and many equal the framework's own answer -> any cut of a batch gives the same rows -> unload
+load -> signature -> one row and many equal the framework's own -> any cut of a batch gives the same rows -> unload
 """
 
 from __future__ import annotations

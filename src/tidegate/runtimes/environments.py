@@ -32,7 +32,7 @@ _INCLUDE = re.compile(r"^\s*(?:-r|--requirement|-c|--constraint)[\s=]+(\S+)", re
 
 
 def ensure_environment(requirements: Path, root: Path, *, progress: Callable[[str], None] = lambda _: None) -> Path:
-    """The environment's interpreter, made if need be by uv (where it is on PATH) or venv and pip.
+    """The environment's interpreter, made if need be by uv (on PATH or beside this interpreter) or venv and pip.
 
     `progress` gets a line for each step. Relative paths in the file count from its folder.
     Errors: LoadError with the last lines of what the installer said.
@@ -87,7 +87,7 @@ def _package() -> Path:
 
 
 def _make(making: Path, final: Path, requirements: Path, progress: Callable[[str], None]) -> None:
-    uv = shutil.which("uv")
+    uv = shutil.which("uv") or shutil.which("uv", path=str(Path(sys.executable).parent))
     python = str(making / "bin" / "python")
     progress(f"making environment {final.name} with {'uv' if uv else 'venv and pip'}")
     needs = ["-r", str(requirements), *RUNNER_NEEDS]

@@ -46,9 +46,10 @@ class LightgbmRuntime:
             text = path.read_text()
             if not text.startswith("tree"):
                 raise ValueError('it doesn\'t begin with "tree"')
-            # The library reads past the end of some files that were cut short; their last section is missing.
-            if "\nend of trees" not in text:
-                raise ValueError("it was cut short: its trees have no end")
+            # The library reads past the end of files that were cut short, and takes the process with it.
+            for last in ("\nend of trees", "\nend of parameters"):
+                if last not in text:
+                    raise ValueError(f"it was cut short: it has no line {last.strip()!r}")
             self._booster: Any = lgb.Booster(model_str=text)
         objective = re.search(r"^objective=(\S+)", text, re.MULTILINE)
         self._objective = objective.group(1) if objective else ""

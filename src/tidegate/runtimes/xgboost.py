@@ -152,7 +152,7 @@ def _whole(path: Path) -> None:
         file.seek(max(file.tell() - 64, 0))
         last = file.read().rstrip()[-1:]
     if first != b"{":
-        raise ValueError("it doesn't begin as XGBoost's JSON or UBJSON does; save it again with save_model('model.ubj')")
+        raise ValueError("it begins as neither JSON nor UBJSON; save it again with save_model('model.ubj')")
     if last != b"}":
         raise ValueError("it was cut short")
 

@@ -78,9 +78,7 @@ def test_a_file_of_another_format_is_refused(tmp_path: Path, name: str) -> None:
 
 def test_an_unknown_kind_names_the_runtimes(tmp_path: Path) -> None:
     (tmp_path / "m.h5").write_text("x")
-    with pytest.raises(
-        ConfigError, match="Set `runtime` to one of: onnx, sklearn, xgboost, lightgbm, python, mlflow, remote"
-    ):
+    with pytest.raises(ConfigError, match="Set `runtime` to one of: onnx, sklearn, xgboost"):
         load(tmp_path / "m.h5")
     (tmp_path / "any.json").write_text(json.dumps({"a": 1}))
     with pytest.raises(ConfigError, match="no XGBoost model"):
@@ -104,7 +102,7 @@ def test_a_pickle_runs_nothing_until_it_is_trusted(tmp_path: Path) -> None:
         path = tmp_path / f"m{suffix}"
         path.write_bytes(pickle.dumps(Bomb()))
         for trust in (False, "yes", 1):
-            with pytest.raises(UntrustedArtifact, match="(?s)runs whatever code.*trustPickle: true"):
+            with pytest.raises(UntrustedArtifact, match=r"(?s)runs whatever code.*trustPickle: true"):
                 load(path, "sklearn", trustPickle=trust)
     assert not mark.exists()
     with pytest.raises(LoadError):
@@ -159,7 +157,7 @@ def test_a_missing_framework_says_which_extra(
 
 
 def test_unknown_options_are_refused(files: dict[str, Path]) -> None:
-    with pytest.raises(LoadError, match="unknown option 'output'.*Did you mean \"outputs\""):
+    with pytest.raises(LoadError, match=r"unknown option 'output'.*Did you mean .outputs"):
         load(files[".skops"], output=["predict"])
 
 
@@ -184,7 +182,7 @@ def test_a_reference_that_does_not_fit_says_so(tmp_path: Path, files: dict[str, 
     import polars as pl
 
     pl.DataFrame({"a": [1.0], "b": [2.0], "c": [3.0], "y": [1]}).write_parquet(tmp_path / "r.parquet")
-    with pytest.raises(LoadError, match="has 4 columns, but the model takes 3.*target"):
+    with pytest.raises(LoadError, match=r"has 4 columns, but the model takes 3.*target"):
         load(files[".skops"], reference=tmp_path / "r.parquet")
     runtime = load(files[".skops"], reference=tmp_path / "r.parquet", target="y")
     assert [spec.name for spec in runtime.signature.inputs] == ["a", "b", "c"]

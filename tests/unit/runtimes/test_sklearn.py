@@ -32,6 +32,7 @@ from tidegate.runtimes.sklearn import SklearnRuntime
 
 X = np.random.default_rng(5).normal(size=(150, 4))
 Y = (X[:, 0] > 0).astype(int) + (X[:, 1] > 1)
+TEXT = np.array(["a", "b", "c"])[Y]
 
 
 def load(estimator: Any, folder: Path, reference: Path | None = None, **options: Any) -> SklearnRuntime:
@@ -55,7 +56,7 @@ def load(estimator: Any, folder: Path, reference: Path | None = None, **options:
         (RandomForestRegressor(2).fit(X, Y), {"predict": ("FP64", [-1])}),
         (
             RandomForestClassifier(2).fit(X, np.column_stack([Y > 0, Y])),
-            {"predict": ("FP64", [-1, 2]), "predict_proba_0": ("FP64", [-1, 2]), "predict_proba_1": ("FP64", [-1, 3])},
+            {"predict": ("INT64", [-1, 2]), "predict_proba_0": ("FP64", [-1, 2]), "predict_proba_1": ("FP64", [-1, 3])},
         ),
         (StandardScaler().fit(X), {"transform": ("FP64", [-1, 4])}),
         (IsolationForest(n_estimators=2).fit(X), {"predict": ("INT64", [-1]), "score_samples": ("FP64", [-1])}),
