@@ -395,11 +395,20 @@ def plugin_case(folder: Path) -> Case:
 
 
 CASES: dict[str, Callable[..., Case]] = {
-    "sklearn-skops": skops_case, "sklearn-joblib": joblib_case, "sklearn-table": table_case, "onnx": onnx_case, "onnx-zipmap": zipmap_case,
-    "xgboost": xgboost_case, "xgboost-categories": xgboost_categories_case, "lightgbm": lightgbm_case,
-    "lightgbm-categories": lightgbm_categories_case, "python": python_case, "mlflow-sklearn": mlflow_case, "mlflow-pyfunc": pyfunc_case,
+    "sklearn-skops": skops_case,
+    "sklearn-joblib": joblib_case,
+    "sklearn-table": table_case,
+    "onnx": onnx_case,
+    "onnx-zipmap": zipmap_case,
+    "xgboost": xgboost_case,
+    "xgboost-categories": xgboost_categories_case,
+    "lightgbm": lightgbm_case,
+    "lightgbm-categories": lightgbm_categories_case,
+    "python": python_case,
+    "mlflow-sklearn": mlflow_case,
+    "mlflow-pyfunc": pyfunc_case,
     "plugin": plugin_case,
-}  # fmt: skip
+}
 
 
 @pytest.fixture(scope="module", params=[*CASES, "remote-json", "remote-binary", "remote-mlflow"])

@@ -205,9 +205,15 @@ def test_python_objects_that_can_not_be_models(tmp_path: Path, monkeypatch: pyte
     )
     monkeypatch.syspath_prepend(str(tmp_path))
     for name, message in {
-        "later": "is async", "untyped": "can't be told", "nothing": "takes no arguments", "scalar": "Annotate it as an array",
-        "NoPredict": "without predict", "Fails": "no weights", "number": "without predict", "missing": "has no 'missing'",
-    }.items():  # fmt: skip
+        "later": "is async",
+        "untyped": "can't be told",
+        "nothing": "takes no arguments",
+        "scalar": "Annotate it as an array",
+        "NoPredict": "without predict",
+        "Fails": "no weights",
+        "number": "without predict",
+        "missing": "has no 'missing'",
+    }.items():
         with pytest.raises(LoadError, match=message):
             load(f"refused_models:{name}")
     with pytest.raises(ModelError, match="pythonPath"):

@@ -82,11 +82,14 @@ def test_classes_are_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "estimator",
     [
-        RandomForestClassifier(3), DecisionTreeClassifier(max_depth=2), GradientBoostingClassifier(n_estimators=2),
-        HistGradientBoostingClassifier(max_iter=2), make_pipeline(StandardScaler(), DecisionTreeClassifier(max_depth=2)),
+        RandomForestClassifier(3),
+        DecisionTreeClassifier(max_depth=2),
+        GradientBoostingClassifier(n_estimators=2),
+        HistGradientBoostingClassifier(max_iter=2),
+        make_pipeline(StandardScaler(), DecisionTreeClassifier(max_depth=2)),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_both_outputs_take_one_run(estimator: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     runtime = load(estimator.fit(X, Y), tmp_path)
     model = runtime._calls._estimator
@@ -119,12 +122,15 @@ def test_a_tie_is_decided_by_the_estimator_itself() -> None:
 @pytest.mark.parametrize(
     "estimator",
     [
-        LogisticRegression().fit(X, Y), LogisticRegression().fit(X, Y > 0), LinearRegression().fit(X, Y), Ridge().fit(X, X),
+        LogisticRegression().fit(X, Y),
+        LogisticRegression().fit(X, Y > 0),
+        LinearRegression().fit(X, Y),
+        Ridge().fit(X, X),
         make_pipeline(StandardScaler(), LogisticRegression()).fit(X, Y),
         make_pipeline(StandardScaler(with_mean=False), LogisticRegression()).fit(X, Y > 0),
     ],
     ids=str,
-)  # fmt: skip
+)
 def test_the_linear_shortcut_is_equal_to_the_bit(estimator: Any) -> None:
     compiled = compile_linear(estimator, 4)
     assert compiled is not None
@@ -164,8 +170,11 @@ def test_a_named_numeric_model_is_a_table_and_never_warns(tmp_path: Path) -> Non
         model = estimator.fit(frame, Y)
         runtime = load(model, tmp_path, tmp_path / "r.csv")
         assert [(spec.name, spec.datatype) for spec in runtime.signature.inputs] == [
-            ("a", "FP64"), ("b", "FP64"), ("c", "INT64"), ("d", "FP64"),
-        ]  # fmt: skip
+            ("a", "FP64"),
+            ("b", "FP64"),
+            ("c", "INT64"),
+            ("d", "FP64"),
+        ]
         with warnings.catch_warnings():
             warnings.simplefilter("error")
             got = runtime.predict({name: X[:5, at] for at, name in enumerate("abcd")})
