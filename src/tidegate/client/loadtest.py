@@ -18,7 +18,7 @@ import time
 from collections import deque
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, cast
 from urllib.parse import urlsplit
 
 import msgspec
@@ -108,9 +108,8 @@ class _Connection(asyncio.Protocol):
         self._status = 0
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.Transport)
-        self._transport = transport
-        self._write = transport.write
+        self._transport = cast(asyncio.Transport, transport)  # uvloop's is one in all but name
+        self._write = self._transport.write
         self.open = True
 
     def send(self, request: bytes, due: float) -> None:

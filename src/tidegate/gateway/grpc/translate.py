@@ -1,7 +1,10 @@
 """ModelInferRequest -> the v2 body with the binary extension; the runner's answer -> ModelInferResponse. Bytes only.
 
-Typed contents become raw little-endian bytes on the way in. On the way out, a caller who sent typed contents gets typed
-contents back, except where an output has none (FP16): then all are raw, as the protocol asks for one form or the other.
+Typed contents become raw little-endian bytes on the way in. On the way out everything is raw; a caller who sent typed
+contents gets them as well, except where an output has none (FP16). The protocol would have one form or the other, but
+those
+who send typed contents disagree on which: Triton's examples read raw_output_contents, KServe's and MLServer's users
+contents.
 """
 
 from __future__ import annotations
@@ -138,7 +141,7 @@ def _little(values: array[Any]) -> array[Any]:
 
 
 def is_typed(request: Any) -> bool:
-    """Whether the caller sent typed contents, and so expects them back."""
+    """Whether the caller sent typed contents, and so may expect them back."""
     return not request.raw_input_contents and any(tensor.HasField("contents") for tensor in request.inputs)
 
 
@@ -159,8 +162,7 @@ def response(name: str, version: str, request_id: str, outputs: bytes, raw: byte
         if typed:
             field, code = _FIELDS[entry["datatype"]]
             getattr(tensor.contents, field).extend(_typed(data, code, entry["datatype"]))
-        else:
-            message.raw_output_contents.append(data)
+        message.raw_output_contents.append(data)
     return message
 
 
