@@ -33,7 +33,8 @@ def image(pixels: Pixels, gain: NDArray[np.float32] = None) -> NDArray[np.float6
 
 class Pair:
     signature = Signature([TensorSpec("INPUT0", "INT32", [1, 16]), TensorSpec("INPUT1", "INT32", [1, 16])],
-                          [TensorSpec("OUTPUT0", "INT32", [1, 16]), TensorSpec("OUTPUT1", "INT32", [1, 16])], batched=False)
+                          [TensorSpec("OUTPUT0", "INT32", [1, 16]), TensorSpec("OUTPUT1", "INT32",
+    [1, 16])], batched=False)
     def predict(self, inputs):
         a, b = inputs["INPUT0"], inputs["INPUT1"]
         return {"OUTPUT0": a + b, "OUTPUT1": a - b}
