@@ -35,9 +35,8 @@ def lines(endpoint: str, body: bytes) -> list[bytes]:
         raise InvalidRequest("feedback must be a list of objects")
     now = time.time_ns()
     encode = msgspec.json.encode
-    return [
-        encode(_record(endpoint, entry, now, f"feedback[{i}]." if many else "")) + b"\n" for i, entry in enumerate(entries)
-    ]
+    records = [_record(endpoint, entry, now, f"feedback[{i}]." if many else "") for i, entry in enumerate(entries)]
+    return [b'{"kind":"feedback",' + encode(record)[1:] + b"\n" for record in records]  # the struct omits its defaults
 
 
 def _record(endpoint: str, entry: Any, now: int, where: str) -> FeedbackRecord:

@@ -49,6 +49,8 @@ def read_annotations(function: Any, where: str) -> Typed:
         hints = typing.get_type_hints(_plain(function), include_extras=True)
     except Exception as exc:
         raise LoadError(f"{where}: its annotations can't be read: {exc}") from exc
+    # `predict(self, inputs, outputs=None)`: what has a default and no annotation is the author's own business
+    parameters = [p for p in parameters if p is parameters[0] or p.default is p.empty or p.name in hints]
     outputs = _outputs(hints.get("return"), where)
     first = hints.get(parameters[0].name)
     if len(parameters) == 1:
