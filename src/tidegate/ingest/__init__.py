@@ -5,6 +5,7 @@
           upkeep.py: finished segments deleted, files joined, retention <
           process.py: when to run a cycle, what it says of itself (run/ingest.json), how it stops
 
-A cycle keeps nothing in memory for the next: it takes the log's lock, reads from the committed position, commits, and lets go. So a
-kill at any point, and an erasure between any two cycles, can neither repeat nor lose nor bring back a row.
+A cycle keeps nothing in memory for the next: it takes the log's lock, reads from the committed position, commits, and
+lets go. So a kill at any point, and an erasure between any two cycles, can neither repeat nor lose nor bring back a
+row.
 """

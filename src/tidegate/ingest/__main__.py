@@ -3,7 +3,7 @@
 import os
 import sys
 
-# Few threads before Polars and Delta start theirs: ingest must leave the cores to the models, and each thread keeps memory of its own.
+# Before Polars and Delta start theirs: ingest must leave the cores to the models, and each thread keeps memory.
 os.environ.setdefault("POLARS_MAX_THREADS", "1")
 os.environ.setdefault("RAYON_NUM_THREADS", "1")
 os.environ.setdefault("TOKIO_WORKER_THREADS", "1")

@@ -1,9 +1,9 @@
 """One pass from the committed positions to the journal's present end.
 
-    lock -> [chunks of every slot, up to BATCH_BYTES -> records -> a commit a table -> committed.json] ... until there is no more -> unlock
+    [lock -> chunks of every slot, up to BATCH_BYTES -> records -> a commit a table -> committed.json -> unlock] ...
 
-Killed before a table's commit, its records are read again. Killed after it and before committed.json, they are read again, and dropped
-because the table's own position says that it has them. Each is tested with kill -9.
+Killed before a table's commit, its records are read again. Killed after it and before committed.json, they are read
+again, and dropped because the table's own position says that it has them. Each is tested with kill -9.
 """
 
 from __future__ import annotations
@@ -40,9 +40,11 @@ class Cycle:
         self._swept: set[tuple[str, bool]] = set()
 
     def run(self, goes_on: Callable[[], bool] = lambda: True) -> Committed:
-        """One pass; `goes_on` is asked between batches. Errors: StateError, OSError, DeltaError; what was committed stays."""
+        """One pass; `goes_on` is asked between batches. Errors: StateError, OSError, DeltaError; what was committed
+        stays."""
         collecting = gc.isenabled()
-        gc.disable()  # a batch is a million small lists, none of them in a cycle: the collector would visit each, many times
+        # a batch is a million small lists, none of them in a cycle: the collector would visit each, many times
+        gc.disable()
         try:
             while True:
                 with writing(self.layout):
@@ -64,7 +66,8 @@ class Cycle:
         for slot, position in positions.items():
             if journal[slot][-1].number < position.segment:
                 raise StateError(
-                    f"the journal of {slot} ends at segment {journal[slot][-1].number}, but the log has it up to {position.segment}: "
+                    f"the journal of {slot} ends at segment {journal[slot][-1].number}, "
+                    f"but the log has it up to {position.segment}: "
                     "was an older journal folder put back? Move its files away, or restore journal/ and log/ together"
                 )
         shares: dict[str, Share] = {}

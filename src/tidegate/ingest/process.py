@@ -1,10 +1,12 @@
 """The ingest process: waits for journal, runs cycles, says how it does, stops when told.
 
-    every flush_every seconds, or as soon as a batch has gathered: Cycle.run -> drop_segments -> (now and then) compact, expire
+    every flush_every seconds, or as soon as a batch has gathered:
+        Cycle.run -> drop_segments -> (now and then) compact, expire
     each second: run/ingest.json
     SIGTERM: one last cycle, then exit 0
 
-A cycle that fails (a full disk, say) is tried again after 1, 2, 4 ... 30 seconds; the journal keeps everything meanwhile.
+A cycle that fails (a full disk, say) is tried again after 1, 2, 4 ... 30 seconds; the journal keeps everything
+meanwhile.
 """
 
 from __future__ import annotations
@@ -185,7 +187,8 @@ def _log(message: str) -> None:
 
 
 def main(arguments: list[str]) -> int:
-    """STATE_DIR [OPTIONS_JSON]. 0 after a clean stop, 1 when the last flush failed, 2 for a wrong call or a second ingest."""
+    """STATE_DIR [OPTIONS_JSON]. 0 after a clean stop, 1 when the last flush failed, 2 for a wrong call or a second
+    ingest."""
     if not 1 <= len(arguments) <= 2:
         sys.stderr.write("usage: python -m tidegate.ingest STATE_DIR [OPTIONS_JSON]\n")
         return 2

@@ -14,7 +14,8 @@ from tidegate.storage.options import LogOptions
 
 
 def drop_segments(layout: Layout, options: LogOptions) -> int:
-    """Delete the segments that every table has wholly. The newest of each slot stays, so that numbers never come back. How many."""
+    """Delete the segments that every table has wholly. The newest of each slot stays, so that numbers never come
+    back. How many."""
     with writing(layout):
         committed = load_committed(layout)
         old = [

@@ -2,8 +2,8 @@
 
     blob:sha256:<64 hex>:<bytes>
 
-The reference is written whatever the policy is; whether the payload is kept depends on it (all, sample, none). A sample is chosen by
-the digest, so that the same payload is always kept or never.
+The reference is written whatever the policy is; whether the payload is kept depends on it (all, sample, none). A
+sample is chosen by the digest, so that the same payload is always kept or never.
 """
 
 from __future__ import annotations

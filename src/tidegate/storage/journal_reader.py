@@ -1,10 +1,11 @@
 """Reads the journal: segments on disk -> whole lines, from any position, never a part of a line.
 
-    <slot>-<segment:08d>.ndjson  --segments-->  {slot: [Segment, ...]}  --read_chunk-->  Chunk(lines, start, end, damage)
+    <slot>-<segment:08d>.ndjson  --segments--> {slot: [Segment, ...]} --read_chunk--> Chunk(lines, start, end, damage)
 
-A segment is finished once a later one of its slot exists: its writer never comes back to it. A finished segment that doesn't end in a
-newline has a torn tail (its writer was killed within a write): the tail is skipped and reported. In the newest segment such a
-tail may still be growing, so it is left for the next read. A line of blanks is one that was erased.
+A segment is finished once a later one of its slot exists: its writer never comes back to it. A finished segment that
+doesn't end in a newline has a torn tail (its writer was killed within a write): the tail is skipped and reported. In
+the newest segment such a tail may still be growing, so it is left for the next read. A line of blanks is one that was
+erased.
 """
 
 from __future__ import annotations
@@ -116,7 +117,8 @@ def segments(folder: Path) -> dict[str, list[Segment]]:
 def read_chunk(slot_segments: list[Segment], position: Position, max_bytes: int = 8 << 20) -> Chunk | None:
     """The next whole lines at or after `position`: about `max_bytes` of them, at least one line, all of one segment.
 
-    None when there is nothing new. `slot_segments` must have been listed before the call (that order makes "finished" safe).
+    None when there is nothing new. `slot_segments` must have been listed before the call (that order makes "finished"
+    safe).
     """
     for index, segment in enumerate(slot_segments):
         if segment.number < position.segment:

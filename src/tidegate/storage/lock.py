@@ -14,7 +14,8 @@ from tidegate.errors import StateError
 
 @contextmanager
 def file_lock(path: Path, *, timeout: float | None = None, what: str = "the lock") -> Iterator[None]:
-    """Hold `path` alone. `timeout` in seconds: 0 doesn't wait, None waits for ever. Errors: StateError when it is held by another."""
+    """Hold `path` alone. `timeout` in seconds: 0 doesn't wait, None waits for ever. Errors: StateError when it is
+    held by another."""
     fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         deadline = None if timeout is None else time.monotonic() + timeout

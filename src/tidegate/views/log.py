@@ -1,4 +1,5 @@
-"""The prediction log, as people and programs ask for it. Everything acknowledged is seen: what ingest hasn't moved yet is read from the journal.
+"""The prediction log, as people and programs ask for it. Everything acknowledged is seen: what ingest hasn't moved
+yet is read from the journal.
 
 Delta tables --+
                +--> recent.py: one lazy frame an endpoint --> query (SQL), tail, export

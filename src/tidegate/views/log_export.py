@@ -1,4 +1,5 @@
-"""The log, or a part of it, as one file: Parquet, CSV or NDJSON by the suffix. Streams: memory doesn't grow with the log."""
+"""The log, or a part of it, as one file: Parquet, CSV or NDJSON by the suffix. Streams: memory doesn't grow with the
+log."""
 
 from __future__ import annotations
 
@@ -33,8 +34,9 @@ def export(
 ) -> int:
     """Write the rows that fit to `path`, whole or not at all; how many.
 
-    `where` is a SQL condition on the log's columns; `since` (included) and `until` (not) are times, UTC where they name no zone. In CSV a
-    list is JSON text. Errors: NotFound for an unknown endpoint, InvalidRequest for a suffix or a condition that can't be read.
+    `where` is a SQL condition on the log's columns; `since` (included) and `until` (not) are times, UTC where they
+    name no zone. In CSV a list is JSON text. Errors: NotFound for an unknown endpoint, InvalidRequest for a suffix or
+    a condition that can't be read.
     """
     target = Path(path)
     if target.suffix not in FORMATS:

@@ -5,8 +5,9 @@
     <endpoint>_feedback      every feedback record
     <endpoint>_labels        the latest label of each instance
 
-Names with other signs than letters, digits and _ are quoted ("my-endpoint"), or written with _ for those signs. Only what a statement
-names is opened, only the columns that it needs are read, and labels are joined only where they are asked for.
+Names with other signs than letters, digits and _ are quoted ("my-endpoint"), or written with _ for those signs. Only
+what a statement names is opened, only the columns that it needs are read, and labels are joined only where they are
+asked for.
 """
 
 from __future__ import annotations

@@ -1,6 +1,5 @@
 """Journal -> tables: exactly once, whatever is in the journal and wherever it was interrupted."""
 
-import os
 import random
 import resource
 import signal
@@ -131,7 +130,7 @@ def test_unknown_endpoints_share_one_table(layout: Layout) -> None:
     strays = [prediction(endpoint=name, version="", status=404, error="no such model") for name in ("a", "../b", "c")]
     write(layout, [*strays, matrix([[1, 2, 3]])])
     ingest(layout)
-    assert sorted(os.listdir(layout.root / "log")) == ["_unmatched", "loan"]
+    assert sorted(path.name for path in (layout.root / "log").iterdir()) == ["_unmatched", "loan"]
     assert rows(layout, "_unmatched").height == 3
 
 

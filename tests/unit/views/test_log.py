@@ -2,7 +2,7 @@
 
 import itertools
 import threading
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -93,8 +93,8 @@ def test_export(layout: Layout, tmp_path: Path, suffix: str) -> None:
     ingest(layout)
     write(layout, records[7:])
     told: list[tuple[int, int]] = []
-    since = datetime.fromtimestamp(START / 1e9 + 3, timezone.utc)
-    until = datetime.fromtimestamp(START / 1e9 + 9, timezone.utc).replace(tzinfo=None)
+    since = datetime.fromtimestamp(START / 1e9 + 3, UTC)
+    until = datetime.fromtimestamp(START / 1e9 + 9, UTC).replace(tzinfo=None)
     path = tmp_path / f"out{suffix}"
     count = export(
         layout, "loan", path, where="latency_us > 10", since=since, until=until, version="1",

@@ -8,6 +8,6 @@
     FeedbackRecord ...   --feedback.py-->  v
                          tables.py: append (with the journal's positions), compact, expire, erase's clean-up
 
-ingest writes with these; views read with them, so that a record not yet ingested looks as it will when it is. docs/format/prediction-log.md
-is the reference of the columns.
+ingest writes with these; views read with them, so that a record not yet ingested looks as it will when it is.
+docs/format/prediction-log.md is the reference of the columns.
 """

@@ -4,9 +4,9 @@
        '--- whatever that can't read: one by one with wire/codecs ---------------------------------^
                                                      '--- not even that: the row stands, the body goes to `extra`
 
-Why: decoding one small body with a codec costs some 100 us. Nearly all bodies of an endpoint are equal but for their numbers, so a body
-is split into skeleton and data by one regular expression, a skeleton is understood once, and the data of thousands of bodies are
-parsed column by column.
+Why: decoding one small body with a codec costs some 100 us. Nearly all bodies of an endpoint are equal but for their
+numbers, so a body is split into skeleton and data by one regular expression, a skeleton is understood once, and the
+data of thousands of bodies are parsed column by column.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 import msgspec
 import numpy as np
 import orjson
+import polars as pl
 
 from tidegate.errors import TidegateError
 from tidegate.types.inference import ITEM_SIZE, DataType, Signature, TensorSpec
@@ -30,6 +31,7 @@ from tidegate.wire.tensors import DTYPES, Array, datatype_of, from_json, from_ra
 
 _DATA = re.compile(rb'"data"\s*:\s*\[([^\[\]"]*(?:(?:"[^"\\]*(?:\\.[^"\\]*)*"|\[[^\[\]"]*\])[^\[\]"]*)*)\]', re.DOTALL)
 _MAX_SKELETONS = 4096
+_MANY = 16_384  # bytes from which a CSV reader's start pays
 
 
 class _Parameters(msgspec.Struct, frozen=True):
@@ -61,7 +63,8 @@ Heads = tuple[Head, ...]
 
 
 class Tensor(NamedTuple):
-    """Rows of one tensor: `array` is [rows, ...]; `fixed` says that the dimensions after the first are the signature's own."""
+    """Rows of one tensor: `array` is [rows, ...]; `fixed` says that the dimensions after the first are the
+    signature's own."""
 
     datatype: DataType
     array: Array
@@ -69,7 +72,8 @@ class Tensor(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Records (by index) of one shape: how many rows each has, and their inputs and outputs, rows in the records' order."""
+    """Records (by index) of one shape: how many rows each has, and their inputs and outputs, rows in the records'
+    order."""
 
     indices: list[int]
     counts: list[int]
@@ -189,7 +193,8 @@ def _settle(
     signatures: list[Signature | None],
     redacted: bool,
 ) -> Block:
-    """Arrays [requests, *shape] -> a block under the first signature that they fit (None: as they say of themselves)."""
+    """Arrays [requests, *shape] -> a block under the first signature that they fit (None: as they say of
+    themselves)."""
     for signature in signatures:
         try:
             if signature is None:
@@ -211,7 +216,11 @@ def _column(head: Head, data: list[bytes]) -> Array:
         if head.datatype != "BYTES" and len(data[0]) != int(np.prod(head.shape)) * ITEM_SIZE[head.datatype]:
             raise _Unfit
         return from_raw(head.name, head.datatype, shape, b"".join(data))
-    values = orjson.loads(b"[" + b",".join(data) + b"]")
+    text = b",".join(data)
+    if head.datatype[0] == "F" and len(text) > _MANY and (numbers := _numbers(text)) is not None:
+        with np.errstate(over="ignore"):
+            return numbers.astype(DTYPES[head.datatype], copy=False).reshape(shape)
+    values = orjson.loads(b"[" + text + b"]")
     if head.datatype == "BYTES":
         if values and type(values[0]) is list:
             values = list(chain.from_iterable(values))
@@ -225,6 +234,20 @@ def _column(head: Head, data: list[bytes]) -> Array:
     if array.size and array.dtype.kind not in "iub":
         raise _Unfit
     return array.astype(DTYPES[head.datatype], copy=False).reshape(shape)
+
+
+def _numbers(text: bytes) -> Array | None:
+    """Numbers with commas between them, or None where it is anything else. Twice as fast as by way of Python's
+    objects."""
+    if b"[" in text or b'"' in text:
+        return None
+    try:
+        frame = pl.read_csv(
+            text.replace(b",", b"\n"), has_header=False, schema={"v": pl.Float64}, null_values=["null"], quote_char=None
+        )
+    except pl.exceptions.PolarsError:
+        return None
+    return frame["v"].to_numpy()
 
 
 def _fit_inputs(

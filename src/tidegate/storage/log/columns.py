@@ -1,10 +1,10 @@
-"""Which column a tensor goes to. The answers are kept in log/<endpoint>/columns.json, so a name never changes its meaning.
+"""Which column a tensor goes to. The answers are kept in log/<endpoint>/columns.json, so none changes its meaning.
 
-    (input, "Distance(mi)", FP64) -> Distance_mi      a name keeps letters, digits and _; anything else becomes one _
+    (input, "Distance(mi)", FP64) -> Distance_mi      letters, digits and _ stay; all else becomes one _
     (input, "x", FP32 [-1, 30])   -> x_0 ... x_29     a matrix of fixed width (at most 256): one column each
-    (output, "predict_proba")     -> predict_proba_no, predict_proba_yes      the classes name the columns, where they are known
-    (input, "time", FP64)         -> input_time       a name that is taken (letter case aside) gets its side before it, then _2, _3
-    (input, "x", BYTES) later     -> x_string         a type that the first column can't hold exactly gets a column of its own
+    (output, "predict_proba")     -> predict_proba_no, predict_proba_yes      the classes, where they are known
+    (input, "time", FP64)         -> input_time       a name that is taken (in any case) gets its side, then _2
+    (input, "x", BYTES) later     -> x_string         a type that the first column can't hold exactly gets its own
 
 A column is never changed or dropped: a feature that disappears leaves nulls, a new one adds a column.
 """
@@ -26,16 +26,19 @@ MAX_WIDTH = 256
 """A wider tensor is one list column."""
 
 META = (
-    "prediction_id", "row", "time", "date", "model", "version", "role", "status", "error", "latency_us", "queue_us", "infer_us",
-    "batch", "request_id", "subject", "unit", "trace", "codec", "extra", "label", "label_text", "label_time",
+    "prediction_id", "row", "time", "date", "model", "version", "role", "status", "error",
+    "latency_us", "queue_us", "infer_us", "batch", "request_id", "subject", "unit", "trace", "codec",
+    "extra", "label", "label_text", "label_time",
 )  # fmt: skip
 """Names that no feature or output may take; the last three appear when labels are joined on reading."""
 
 TYPES: dict[DataType, str] = {
     "BOOL": "boolean", "INT8": "byte", "UINT8": "short", "INT16": "short", "UINT16": "integer", "INT32": "integer",
-    "UINT32": "long", "INT64": "long", "UINT64": "long", "FP16": "float", "FP32": "float", "FP64": "double", "BYTES": "string",
+    "UINT32": "long", "INT64": "long", "UINT64": "long", "FP16": "float", "FP32": "float", "FP64": "double",
+    "BYTES": "string",
 }  # fmt: skip
-"""Delta's type of each wire type. UINT64 above 2^63 - 1 doesn't fit a long: such a value is null, and exact in `extra`."""
+"""Delta's type of each wire type. UINT64 above 2^63 - 1 doesn't fit a long: such a value is null, and exact in
+`extra`."""
 
 _HOLDS = {
     "double": {"float", "byte", "short", "integer"},
@@ -47,7 +50,8 @@ _HOLDS = {
 
 
 class Column(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One column: whose it is. `part` is its place within the tensor's row (an index or a class), empty for the whole."""
+    """One column: whose it is. `part` is its place within the tensor's row (an index or a class), empty for the
+    whole."""
 
     name: str
     side: Side
@@ -70,7 +74,8 @@ class _File(msgspec.Struct):
 
 
 class ColumnBook:
-    """An endpoint's columns and the signatures it has seen, newest first. `save` after `changed`, before the rows are written."""
+    """An endpoint's columns and the signatures it has seen, newest first. `save` after `changed`, before the rows are
+    written."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -108,7 +113,8 @@ class ColumnBook:
         return [known.signature for known in self.signatures if known.model == model and known.version == version]
 
     def column(self, side: Side, source: str, kind: str, part: str = "") -> str:
-        """The column for values of Delta type `kind` (such as double, or list<float>) of this tensor (or part of it)."""
+        """The column for values of Delta type `kind` (such as double, or list<float>) of this tensor (or part of
+        it)."""
         key = (side, source, kind, part)
         found = self._found.get(key)
         if found is None:

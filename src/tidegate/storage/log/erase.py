@@ -1,12 +1,12 @@
-"""Erasure by subject: what the log, the feedback, the journal and the blobs hold of one person goes, and nothing else does.
+"""Erasure by subject: what the log, the feedback, the journal and the blobs hold of one person goes, nothing else.
 
     under the log's lock (ingest waits):
       journal   lines of the subject, and feedback on their predictions -> overwritten with blanks, in place
-      log       rows deleted -> files rewritten -> old files, old log entries and their statistics removed (Table.forget)
+      log       rows deleted -> files rewritten -> old files, old log entries, statistics removed (Table.forget)
       blobs     payloads that only those rows referred to -> removed
 
-In place, so that no position moves: not the committed ones, not those of a gateway that is appending to the same file. A record that
-arrives while an erasure runs, or after it, is a new record: erase again.
+In place, so that no position moves: not the committed ones, not those of a gateway that is appending to the same
+file. A record that arrives while an erasure runs, or after it, is a new record: erase again.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ _IDS_A_DELETE = 2000
 
 
 class ErasureReport(msgspec.Struct):
-    """What was found (and, unless `dry_run`, is gone), by place. Predictions and feedback in rows, the journal in lines."""
+    """What was found (and, unless `dry_run`, is gone), by place. Predictions and feedback in rows, the journal in
+    lines."""
 
     subject: str
     dry_run: bool
@@ -52,8 +53,8 @@ def erase(
 ) -> ErasureReport:
     """Erase everything about `subject`, at one endpoint or at all.
 
-    Safe beside a running system; repeat it after a failure. Errors: NotFound for an unknown endpoint, StateError when the log's lock
-    can't be had within `timeout` seconds.
+    Safe beside a running system; repeat it after a failure. Errors: NotFound for an unknown endpoint, StateError when
+    the log's lock can't be had within `timeout` seconds.
     """
     if not subject:
         raise NotFound("the subject is empty; give the value that the endpoint's `subject` field names")

@@ -1,7 +1,8 @@
 """Feedback records -> rows, each key once; and the latest label of each instance for reading.
 
-A value is typed: numbers and booleans in `value_double` (true is 1), texts in `value_text`, booleans also in `value_bool`. Unknown
-prediction ids are kept: the prediction may be late, or of another machine. Time is when it became true, `received` when we heard.
+A value is typed: numbers and booleans in `value_double` (true is 1), texts in `value_text`, booleans also in
+`value_bool`. Unknown prediction ids are kept: the prediction may be late, or of another machine. Time is when it
+became true, `received` when we heard.
 """
 
 from __future__ import annotations

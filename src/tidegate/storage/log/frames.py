@@ -1,7 +1,7 @@
 """Records -> one DataFrame: what the record says, then features, outputs, and `extra` for what has no column.
 
-One row an instance; a record that was refused or failed is one row with null features. A number that is missing (JSON's null, or
-NaN) is null; infinities stay.
+One row an instance; a record that was refused or failed is one row with null features. A number that is missing
+(JSON's null, or NaN) is null; infinities stay.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ POLARS: dict[str, Any] = {
 }  # fmt: skip
 
 META_SCHEMA: dict[str, Any] = {
-    "prediction_id": pl.String, "row": pl.Int32, "time": _TIME, "date": pl.Date, "model": pl.String, "version": pl.String,
-    "role": pl.String, "status": pl.Int32, "error": pl.String, "latency_us": pl.Int64, "queue_us": pl.Int64, "infer_us": pl.Int64,
-    "batch": pl.Int32, "request_id": pl.String, "subject": pl.String, "unit": pl.String, "trace": pl.String, "codec": pl.String,
+    "prediction_id": pl.String, "row": pl.Int32, "time": _TIME, "date": pl.Date, "model": pl.String,
+    "version": pl.String, "role": pl.String, "status": pl.Int32, "error": pl.String, "latency_us": pl.Int64,
+    "queue_us": pl.Int64, "infer_us": pl.Int64, "batch": pl.Int32, "request_id": pl.String, "subject": pl.String,
+    "unit": pl.String, "trace": pl.String, "codec": pl.String,
 }  # fmt: skip
 
 
@@ -45,7 +46,8 @@ def polars_type(kind: str) -> Any:
 
 
 class FrameMaker:
-    """Makes frames for one endpoint. Learns new columns into its book; the caller saves it before it writes the rows."""
+    """Makes frames for one endpoint. Learns new columns into its book; the caller saves it before it writes the
+    rows."""
 
     def __init__(self, book: ColumnBook, blobs: BlobStore) -> None:
         self.book = book
@@ -172,7 +174,8 @@ class FrameMaker:
         array: Array,
         extra: dict[int, dict[str, Any]],
     ) -> None:
-        """Tensors of free or great width, flattened: a list a row. One that is too large is a blob, named in `extra`."""
+        """Tensors of free or great width, flattened: a list a row. One that is too large is a blob, named in
+        `extra`."""
         column = self.book.column(side, name, f"list<{kind}>")
         if array.dtype.kind == "O":
             texts = self._texts(array.reshape(-1).tolist())

@@ -1,8 +1,9 @@
 """Which table a record belongs to, and how a chunk of the journal is dealt out to the tables.
 
-A record whose request reached a version, or names a known endpoint, goes to that endpoint's table. Everything else (a caller's wrong
-model name, say) goes to `_unmatched`, so that wrong names can't fill the disk with tables. That table is committed last: what it has,
-all have, even where an endpoint became known in between and the record would now go elsewhere.
+A record whose request reached a version, or names a known endpoint, goes to that endpoint's table. Everything else (a
+caller's wrong model name, say) goes to `_unmatched`, so that wrong names can't fill the disk with tables. That table
+is committed last: what it has, all have, even where an endpoint became known in between and the record would now go
+elsewhere.
 """
 
 from __future__ import annotations

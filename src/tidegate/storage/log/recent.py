@@ -1,6 +1,7 @@
 """Table and journal as one: what ingest has committed, and after it the records that it hasn't.
 
-    committed.json -> tables (at or after it) -> journal from there, without what the tables have -> did ingest move meanwhile? again
+    committed.json -> tables (at or after it) -> journal from there, without what the tables have -> did ingest move
+    meanwhile? again
 
 So a reader sees each record once, with ingest running, behind, or stopped.
 """
@@ -126,7 +127,8 @@ def _feedback(stored: pl.LazyFrame | None, events: Iterable[pl.DataFrame]) -> pl
 
 
 class without_collector:
-    """Decoding makes many small objects and no cycles: keep the garbage collector from visiting each of them again and again."""
+    """Decoding makes many small objects and no cycles: keep the garbage collector from visiting each of them again
+    and again."""
 
     def __enter__(self) -> None:
         self._was = gc.isenabled()

@@ -33,7 +33,8 @@ def referred(rows: pl.LazyFrame) -> set[str]:
 
 
 def sweep_blobs(layout: Layout, candidates: set[str] | None = None) -> int:
-    """Remove the blobs (of `candidates`, or of all) that no row refers to. For the holder of the log's lock. How many."""
+    """Remove the blobs (of `candidates`, or of all) that no row refers to. For the holder of the log's lock. How
+    many."""
     store = BlobStore(layout.blobs)
     left = set(store.digests()) if candidates is None else set(candidates)
     for endpoint in endpoints(layout):

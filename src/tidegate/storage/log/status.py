@@ -1,4 +1,5 @@
-"""Where ingest stands: what it has committed (journal/committed.json, kept) and how it does (run/ingest.json, written each second)."""
+"""Where ingest stands: what it has committed (journal/committed.json, kept) and how it does (run/ingest.json, written
+each second)."""
 
 from __future__ import annotations
 

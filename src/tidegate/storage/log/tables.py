@@ -2,8 +2,9 @@
 
     rows + {slot: position} --one commit--> data file + _delta_log entry with a `txn` action a slot
 
-The positions are in the commit itself, so rows and positions are there together or not at all. There is one writer at a time: whoever holds
-the log's lock (`writing`). Files that a failed or killed write left behind are in no commit, and are swept away by the next writer.
+The positions are in the commit itself, so rows and positions are there together or not at all. There is one writer at
+a time: whoever holds the log's lock (`writing`). Files that a failed or killed write left behind are in no commit,
+and are swept away by the next writer.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ import os
 import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import unquote
@@ -27,7 +28,8 @@ if TYPE_CHECKING:
     from deltalake import DeltaTable
 
 STATISTICS = ("time", "received", "status", "model", "version", "role")
-"""The columns that `_delta_log` keeps the least and greatest value of. None can hold personal data: the log's entries outlive rows."""
+"""The columns that `_delta_log` keeps the least and greatest value of. None can hold personal data: the log's entries
+outlive rows."""
 
 _PROPERTIES = {
     "delta.logRetentionDuration": "interval 1 hours",
@@ -40,7 +42,8 @@ KEEP_HOURS = 1
 
 @contextlib.contextmanager
 def writing(layout: Layout, timeout: float | None = None) -> Iterator[None]:
-    """The right to change the log: ingest holds it for each commit, erasure for its whole length. Errors: StateError on time-out."""
+    """The right to change the log: ingest holds it for each commit, erasure for its whole length. Errors: StateError
+    on time-out."""
     with file_lock(layout.run / "log.lock", timeout=timeout, what="the prediction log"):
         yield
 
@@ -115,7 +118,7 @@ class Table:
         """Delete rows whose `time` is earlier than `before` (seconds since 1970). How many."""
         if self._delta is None:
             return 0
-        stamp = datetime.fromtimestamp(before, timezone.utc).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+        stamp = datetime.fromtimestamp(before, UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
         return self.delete(f"time < '{stamp}'")
 
     def delete(self, predicate: str) -> int:
@@ -130,7 +133,8 @@ class Table:
             self._delta.vacuum(retention_hours=hours, dry_run=False, enforce_retention_duration=False, full=hours == 0)
 
     def forget(self) -> None:
-        """Leave nothing but the rows of today's version: old files, old log entries (with their predicates) and tombstones go."""
+        """Leave nothing but the rows of today's version: old files, old log entries (with their predicates) and
+        tombstones go."""
         if self._delta is None:
             return
         self.vacuum(0)

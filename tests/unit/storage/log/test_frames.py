@@ -54,11 +54,35 @@ def test_the_fast_way_and_the_codec_agree(layout: Layout, signature: Signature |
     assert fast["extra"].null_count() == 10
 
 
+def test_many_numbers_in_every_spelling(layout: Layout) -> None:
+    """Enough of them that they are read in bulk; equal to the last bit, nulls and blanks included."""
+    spellings = [
+        "1",
+        "-0.0",
+        "1e5",
+        "1E-7",
+        "0.1",
+        "123456789.123456789",
+        "5e-324",
+        "1.7976931348623157e308",
+        " 2.5 ",
+        "null",
+    ]
+    texts = [spellings[i % 10] for i in range(6000)]
+    body = '{"inputs":[{"name":"x","shape":[2000,3],"datatype":"FP64","data":[' + ",".join(texts) + "]}]}"
+    record = prediction(request=msgspec.Raw(body.encode()), outputs=[tensor("predict", "INT64", [2000], [0] * 2000)])
+    frame = maker(layout, MATRIX).frame([record])
+    want = orjson.loads("[" + ",".join(texts) + "]")
+    assert frame["extra"].null_count() == 2000
+    assert frame.select("x_0", "x_1", "x_2").rows() == [tuple(want[i : i + 3]) for i in range(0, 6000, 3)]
+
+
 def test_all_that_json_may_look_like(layout: Layout) -> None:
     outputs = orjson.dumps([tensor("predict", "INT64", [2], [1, 0])])
     bodies = [
         b'{"id":"7","inputs":[{"name":"x","shape":[2,3],"datatype":"FP64","data":[[1,2,3],[4,5,6]]}]}',
-        b'{ "inputs" : [ { "datatype":"FP64", "data" : [1,2,3,4,5,6.0e0] ,"name":"x", "shape":[2,3] } ], "id":"\\"data\\":[9]" }',
+        b'{ "inputs" : [ { "datatype":"FP64", "data" : [1,2,3,4,5,6.0e0] ,"name":"x", "shape":[2,3] } ],'
+        b' "id":"\\"data\\":[9]" }',
         b'{"parameters":{"data":[1,2]},"inputs":[{"name":"x","shape":[2,3],"datatype":"FP64","data":[1,2,3,4,5,6]}]}',
         b'{"inputs":[{"name":"x","shape":[2,3],"datatype":"INT8","data":[1,2,3,4,5,6]}],"outputs":[{"name":"predict"}]}',
     ]
