@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -19,8 +19,9 @@ import numpy as np
 import polars as pl
 from rich.console import Console
 
-from tidegate.client import AsyncClient
+from tidegate.client import core
 from tidegate.demo import data, figures, project, train, view
+from tidegate.demo.connections import Connections
 from tidegate.demo.progress import Progress, Year
 from tidegate.demo.replay import CONNECTIONS, ENDPOINT, Notebook, Replay
 from tidegate.demo.report import report as make_report
@@ -32,6 +33,7 @@ FOLDER = Path(".demo")
 YEARS = (2017, 2018, 2019, 2020, 2021)
 SPEED = 600.0
 LOOK_EVERY = 3.0
+TIMEOUT = 30.0
 
 
 def run(
@@ -81,7 +83,8 @@ def _run(once: bool, report: Path | None, speed: float, rows: int | None, folder
         shown.say(f"`tidegate up` answers after {ready:.1f} s at {system.http}")
         notebook = Notebook(folder / "acknowledged.txt")
         try:
-            asyncio.run(_replay(frame, system, progress, notebook, shown))
+            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+                runner.run(_replay(frame, system, progress, notebook, shown))
         finally:
             notebook.close()
         figures.update(progress, system.layout, ENDPOINT)
@@ -101,34 +104,38 @@ def _run(once: bool, report: Path | None, speed: float, rows: int | None, folder
 async def _replay(
     frame: pl.DataFrame, system: System, progress: Progress, notebook: Notebook, shown: view.View
 ) -> None:
-    async with AsyncClient(system.http, timeout=30.0) as client:
-        replay = Replay(frame, _Sender(client), progress, notebook)
-        async with asyncio.TaskGroup() as tasks:
-            beside = [
-                tasks.create_task(_draw(progress, shown)),
-                tasks.create_task(_look(progress, system)),
-            ]
-            await replay.run()
-            for task in beside:
-                task.cancel()
+    sender = _Sender(Connections(system.http))
+    async with asyncio.TaskGroup() as tasks:
+        beside = [
+            tasks.create_task(_draw(progress, shown)),
+            tasks.create_task(_look(progress, system)),
+        ]
+        await Replay(frame, sender, progress, notebook).run()
+        for task in beside:
+            task.cancel()
+    sender.close()
 
 
 class _Sender:
-    """The Python client, as the replay wants it."""
+    """The Python client's own calls, over the replay's connections."""
 
-    def __init__(self, client: AsyncClient) -> None:
-        self._client = client
+    def __init__(self, connections: Connections) -> None:
+        self._connections = connections
+        self.close = connections.close
 
     async def predict(self, row: dict[str, Any], subject: str) -> str:
         columns = {name: _column(name, value) for name, value in row.items()}
-        answer = await self._client.predict(ENDPOINT, columns, outputs=["predict_proba"], subject=subject)
-        return answer.id
+        asked = core.predict(
+            ENDPOINT, columns, version=None, outputs=["predict_proba"], subject=subject, unit=None,
+            timeout=TIMEOUT, library="",
+        )  # fmt: skip
+        return (await self._connections.run(asked)).id
 
     async def labels(self, labels: list[tuple[str, int]]) -> None:
         known = [
             {"prediction_id": id, "kind": "label", "value": label, "actor": "demo", "key": id} for id, label in labels
         ]
-        await self._client.feedback_many(ENDPOINT, known)
+        await self._connections.run(core.feedback(ENDPOINT, known, TIMEOUT))
 
 
 def _column(name: str, value: Any) -> np.ndarray[Any, Any]:
@@ -182,6 +189,15 @@ def _stay(system: System, file: Path, shown: view.View) -> None:
         shown.say("stopping")
         return
     raise TidegateError(f"`tidegate up` ended by itself; it wrote {system.output}")
+
+
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """uvloop where it is installed: the replay has half a core to itself at most."""
+    try:
+        import uvloop
+    except ImportError:
+        return None
+    return uvloop.new_event_loop  # type: ignore[no-any-return]
 
 
 @contextmanager

@@ -78,13 +78,15 @@ def fit(rows: pl.DataFrame) -> Any:
     from sklearn.ensemble import HistGradientBoostingClassifier
     from sklearn.pipeline import Pipeline
     from sklearn.preprocessing import OrdinalEncoder
+    from threadpoolctl import threadpool_limits
 
     # A word never seen in training becomes a missing value, which the trees know how to send on.
     words = OrdinalEncoder(handle_unknown="use_encoded_value", unknown_value=np.nan)
     columns = ColumnTransformer([("words", words, list(TEXT))], remainder="passthrough")
     trees = HistGradientBoostingClassifier(max_iter=100, random_state=SEED)
     model = Pipeline([("columns", columns), ("trees", trees)])
-    return model.fit(rows.select(FEATURES).to_pandas(), rows[TARGET].to_numpy())
+    with threadpool_limits(limits=1):  # so few rows: more threads only wait for each other, for ever on a busy machine
+        return model.fit(rows.select(FEATURES).to_pandas(), rows[TARGET].to_numpy())
 
 
 def scores(model: Any, rows: pl.DataFrame) -> np.ndarray[Any, np.dtype[np.float64]]:
