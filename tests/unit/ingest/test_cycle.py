@@ -222,7 +222,7 @@ def test_killed_again_and_again_each_record_is_there_once(layout: Layout) -> Non
     route(layout, {("m", "1"): MATRIX})
     chance = random.Random(4)
     written = 0
-    for turn in range(6):
+    for turn in range(4):
         process = start(layout)
         try:
             until(lambda: (layout.run / "ingest.json").exists())

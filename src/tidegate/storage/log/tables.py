@@ -13,6 +13,7 @@ import contextlib
 import os
 import re
 import time
+import uuid
 from collections.abc import Iterable, Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
@@ -76,26 +77,41 @@ class Table:
 
         Errors: what deltalake raises (a full disk, for one); the table is then as it was.
         """
-        from deltalake import CommitProperties, PostCommitHookProperties, Transaction, WriterProperties, write_deltalake
+        from deltalake import CommitProperties, PostCommitHookProperties, Transaction
+        from deltalake.transaction import AddAction
 
+        delta = self._made_for(frame)
         moved = [Transaction(slot, position.pack(), int(time.time() * 1000)) for slot, position in positions.items()]
-        columns = [name for name in STATISTICS if name in frame.columns]
-        created = self._delta is None
-        if created:
-            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        target: Any = self.path if self._delta is None else self._delta
-        write_deltalake(
-            target,
-            frame,
-            mode="append",
-            schema_mode=None if created else "merge",
-            configuration={**_PROPERTIES, "delta.dataSkippingStatsColumns": ",".join(columns)} if created else None,
+        name = f"part-00000-{uuid.uuid4()}-c000.zstd.parquet"
+        frame.write_parquet(self.path / name, compression="zstd", compression_level=1)
+        size = (self.path / name).stat().st_size
+        delta.create_write_transaction(
+            [AddAction(name, size, {}, int(time.time() * 1000), True, _statistics(frame))],
+            "append",
+            delta.schema(),
             commit_properties=CommitProperties(app_transactions=moved),
             post_commithook_properties=PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=True),
-            writer_properties=WriterProperties(compression="ZSTD", compression_level=1),
         )
-        if created:
-            self.open()
+
+    def _made_for(self, frame: pl.DataFrame) -> DeltaTable:
+        """The table, made where there is none, with all of the frame's columns."""
+        from arro3.core import Table as ArrowTable
+        from deltalake import Schema, write_deltalake
+
+        if self._delta is None:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            columns = ",".join(name for name in STATISTICS if name in frame.columns)
+            write_deltalake(
+                self.path, frame.head(0), configuration={**_PROPERTIES, "delta.dataSkippingStatsColumns": columns}
+            )
+            opened = self.open()
+            assert opened is not None
+            return opened
+        have = {field.name for field in self._delta.schema().fields}
+        if any(name not in have for name in frame.columns):
+            wanted = Schema.from_arrow(ArrowTable.from_arrow(frame.head(0)).schema)
+            self._delta.alter.add_columns([field for field in wanted.fields if field.name not in have])
+        return self._delta
 
     def small_files(self, limit: int = 32 << 20) -> int:
         """How many data files are smaller than `limit` bytes."""
@@ -188,6 +204,31 @@ class Table:
 
         delta = self._delta if self._delta is not None else self.open()
         return None if delta is None else pl.scan_delta(delta)
+
+
+def _statistics(frame: pl.DataFrame) -> str:
+    """Least and greatest values of STATISTICS, as `add.stats` has them. Times in milliseconds, the greatest rounded up."""
+    import orjson
+    import polars as pl
+
+    stats: dict[str, Any] = {"numRecords": frame.height, "minValues": {}, "maxValues": {}, "nullCount": {}}
+    for name in STATISTICS:
+        if name in frame.columns:
+            column = frame[name]
+            least, greatest = column.min(), column.max()
+            stats["nullCount"][name] = column.null_count()
+            if column.dtype == pl.Datetime("us", "UTC") and least is not None:
+                physical: Any = column.to_physical()
+                first, last = int(physical.min()), int(physical.max())
+                least, greatest = _milliseconds(first // 1000), _milliseconds(-(-last // 1000))
+            if least is not None:
+                stats["minValues"][name], stats["maxValues"][name] = least, greatest
+    return orjson.dumps(stats).decode()
+
+
+def _milliseconds(value: int) -> str:
+    moment = datetime.fromtimestamp(value // 1000, UTC)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{value % 1000:03d}Z"
 
 
 def _columns(batch: Any) -> dict[str, list[Any]]:
