@@ -1,6 +1,6 @@
 """The composition root: a project file becomes a desired state, and a desired state becomes what each process is told.
 
-    tidegate.yaml --load--> Project --pin (artifacts by content)--> state.db (a revision, audited) --> controller --> supervisor, gateways
+tidegate.yaml --load--> Project --pin (artifacts by content)--> state.db (a revision, audited) --> controller --> supervisor, gateways
 """
 
 from __future__ import annotations
@@ -49,7 +49,13 @@ class Force(msgspec.Struct, frozen=True):
 
 
 def apply(
-    layout: Layout, project: Path | str, *, base: Path | None = None, actor: str, dry_run: bool = False, progress: Progress | None = None
+    layout: Layout,
+    project: Path | str,
+    *,
+    base: Path | None = None,
+    actor: str,
+    dry_run: bool = False,
+    progress: Progress | None = None,
 ) -> ApplyResult:
     """Make a project (a file, or its text together with `base`) the desired state; the controller follows.
 
@@ -90,7 +96,9 @@ def wait_in_force(layout: Layout, revision: int, timeout: float, progress: Progr
                 progress(said)
         if time.monotonic() > end:
             why = f": {'; '.join(force.waiting)}" if force is not None and force.waiting else ""
-            raise StateError(f"revision {revision} is not in force after {timeout:g} s{why}. `tidegate status` shows the processes")
+            raise StateError(
+                f"revision {revision} is not in force after {timeout:g} s{why}. `tidegate status` shows the processes"
+            )
         time.sleep(0.05)
 
 
@@ -105,7 +113,9 @@ def read_force(layout: Layout) -> Force | None:
 # -- artifacts
 
 
-def pin(project: Project, base: Path, layout: Layout, *, progress: Progress | None = None, copy: bool = True) -> Project:
+def pin(
+    project: Project, base: Path, layout: Layout, *, progress: Progress | None = None, copy: bool = True
+) -> Project:
     """The project with every path absolute, and every artifact by its content. Errors: ConfigError naming the key of a missing file."""
     models = {}
     for name, model in project.models.items():
@@ -129,7 +139,9 @@ def _pin_version(
     if options.reference:
         update["reference"] = _store(_existing(base, options.reference, f"{where}.reference"), layout, progress, copy)
     if options.environment:
-        update["environment"] = _store(_existing(base, options.environment, f"{where}.environment"), layout, progress, copy)
+        update["environment"] = _store(
+            _existing(base, options.environment, f"{where}.environment"), layout, progress, copy
+        )
     return options.model_copy(update=update)
 
 
@@ -200,7 +212,9 @@ def _spec(model: str, version: str, options: VersionOptions, layout: Layout, pro
     if options.environment:
         from tidegate.runtimes.environments import ensure_environment
 
-        python = str(ensure_environment(Path(options.environment), layout.environments, progress=progress or (lambda _: None)))
+        python = str(
+            ensure_environment(Path(options.environment), layout.environments, progress=progress or (lambda _: None))
+        )
     return RunnerSpec(
         model=model,
         version=version,
@@ -297,8 +311,6 @@ def _walk(old: Any, new: Any, path: str, found: list[str]) -> None:
                 _walk(old[key], new[key], where, found)
     elif old != new:
         found.append(f"{path}: {msgspec.json.encode(old).decode()} -> {msgspec.json.encode(new).decode()}")
-
-
 
 
 def run_controller(state: str) -> None:

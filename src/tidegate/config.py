@@ -20,8 +20,9 @@ from ruamel.yaml.error import YAMLError
 from tidegate.errors import ConfigError
 from tidegate.gateway.options import EndpointOptions, ServerOptions
 from tidegate.plugins import nearest
-from tidegate.runner.options import Options, VersionOptions
+from tidegate.runner.options import VersionOptions
 from tidegate.storage.options import LogOptions
+from tidegate.types.options import Options
 
 FILE_NAME = "tidegate.yaml"
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
@@ -56,7 +57,9 @@ class Project(Options):
         for model_name, model in self.models.items():
             for version in model.versions:
                 if not NAME.fullmatch(version):
-                    raise ValueError(f"version name {version!r} of model {model_name!r}: use letters, digits, '.', '_' and '-'")
+                    raise ValueError(
+                        f"version name {version!r} of model {model_name!r}: use letters, digits, '.', '_' and '-'"
+                    )
         for name, endpoint in self.endpoints.items():
             if endpoint.model not in self.models:
                 hint = nearest(endpoint.model, self.models)
@@ -65,7 +68,9 @@ class Project(Options):
             for version in endpoint.split:
                 if version not in versions:
                     known = ", ".join(versions) or "none"
-                    raise ValueError(f"endpoints.{name}.split: model {endpoint.model!r} has no version {version!r} (it has: {known})")
+                    raise ValueError(
+                        f"endpoints.{name}.split: model {endpoint.model!r} has no version {version!r} (it has: {known})"
+                    )
         return self
 
 
@@ -133,7 +138,11 @@ def _known_keys(location: list[str]) -> list[str]:
         current = _child(current, part)
         if current is None:
             return []
-    return [field.alias or name for name, field in current.model_fields.items()] if hasattr(current, "model_fields") else []
+    return (
+        [field.alias or name for name, field in current.model_fields.items()]
+        if hasattr(current, "model_fields")
+        else []
+    )
 
 
 def _child(current: Any, part: str) -> Any:

@@ -53,7 +53,9 @@ def load_object(target: str) -> Any:
         for part in attribute.split("."):
             found = getattr(found, part)
     except ModuleNotFoundError as exc:
-        raise ConfigError(f"can't import {module_name!r} for {target!r}: {exc}. Is it installed, or on pythonPath?") from exc
+        raise ConfigError(
+            f"can't import {module_name!r} for {target!r}: {exc}. Is it installed, or on pythonPath?"
+        ) from exc
     except AttributeError as exc:
         raise ConfigError(f"{module_name!r} has no {attribute!r}: {exc}") from exc
     return found

@@ -49,7 +49,15 @@ Kind = Literal["gateway", "runner", "ingest", "web", "controller"]
 class Child:
     """One process that should be running, through all its lives."""
 
-    def __init__(self, name: str, kind: Kind, command: list[str], layout: Layout, env: dict[str, str], spec: RunnerSpec | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        kind: Kind,
+        command: list[str],
+        layout: Layout,
+        env: dict[str, str],
+        spec: RunnerSpec | None = None,
+    ) -> None:
         self.name = name
         self.kind: Kind = kind
         self.command = command
@@ -116,7 +124,9 @@ class Child:
         assert self.spec is not None and self.process is not None
         if self.ready is None:
             try:
-                ready = msgspec.json.decode((self.runner_folder / f"{self.name}.ready.json").read_bytes(), type=RunnerReady)
+                ready = msgspec.json.decode(
+                    (self.runner_folder / f"{self.name}.ready.json").read_bytes(), type=RunnerReady
+                )
             except (OSError, msgspec.MsgspecError):
                 ready = None
             if ready is not None and ready.pid == self.process.pid:
@@ -133,7 +143,9 @@ class Child:
         elif self.spec.memory_limit:
             self.rss = resident(self.process.pid)
             if self.rss > self.spec.memory_limit:
-                self.kill(f"{self.rss // 10**6} MB resident, the limit is {self.spec.memory_limit // 10**6} MB (memoryLimit)")
+                self.kill(
+                    f"{self.rss // 10**6} MB resident, the limit is {self.spec.memory_limit // 10**6} MB (memoryLimit)"
+                )
         return False
 
     def kill(self, reason: str) -> None:
@@ -243,13 +255,21 @@ class Supervisor:
         try:
             fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as exc:
-            raise StateError(f"this project is already up (state folder {self._layout.root}); `tidegate status` shows it") from exc
+            raise StateError(
+                f"this project is already up (state folder {self._layout.root}); `tidegate status` shows it"
+            ) from exc
 
     def _prepare(self) -> None:
         """Everything up to the first processes: desired state, first plan and first table, so that runners load at once."""
         layout = self._layout
         os.environ["TIDEGATE_SUPERVISOR"] = str(os.getpid())
-        for path in (*layout.run.glob("counters-*.json"), layout.run / "controller.json", layout.processes, layout.plan, layout.routing):
+        for path in (
+            *layout.run.glob("counters-*.json"),
+            layout.run / "controller.json",
+            layout.processes,
+            layout.plan,
+            layout.routing,
+        ):
             path.unlink(missing_ok=True)
         (layout.run / "runners").mkdir(mode=0o700, exist_ok=True)
         for path in (layout.run / "runners").iterdir():
@@ -269,7 +289,9 @@ class Supervisor:
         self._follow_plan()
         workers = self._project.server.workers or max(1, (os.cpu_count() or 1) // 2)
         for number in range(workers):
-            self._add(f"g{number}", "gateway", [sys.executable, "-m", "tidegate.gateway", str(layout.root), f"g{number}"])
+            self._add(
+                f"g{number}", "gateway", [sys.executable, "-m", "tidegate.gateway", str(layout.root), f"g{number}"]
+            )
         self._add("controller", "controller", [sys.executable, "-m", "tidegate.app", str(layout.root)])
         self._write()
 
@@ -277,9 +299,18 @@ class Supervisor:
         """What nobody waits for starts once requests are answered."""
         root = str(self._layout.root)
         self._add("ingest", "ingest", [sys.executable, "-m", "tidegate.ingest", root])
-        self._add("web", "web", [sys.executable, "-m", "tidegate.api", root], {"TIDEGATE_CONTROL_PORT": str(self.control)})
+        self._add(
+            "web", "web", [sys.executable, "-m", "tidegate.api", root], {"TIDEGATE_CONTROL_PORT": str(self.control)}
+        )
 
-    def _add(self, name: str, kind: Kind, command: list[str], env: dict[str, str] | None = None, spec: RunnerSpec | None = None) -> None:
+    def _add(
+        self,
+        name: str,
+        kind: Kind,
+        command: list[str],
+        env: dict[str, str] | None = None,
+        spec: RunnerSpec | None = None,
+    ) -> None:
         child = Child(name, kind, command, self._layout, env or {}, spec)
         self._children[name] = child
         child.start()
@@ -381,10 +412,10 @@ class Supervisor:
 def runner_environment(spec: RunnerSpec) -> dict[str, str]:
     """Environment variables of a runner: its own, and the thread limits that numeric libraries read."""
     threads = str(spec.threads)
-    limits = {
-        name: threads
-        for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "POLARS_MAX_THREADS")
-    }
+    limits = dict.fromkeys(
+        ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS", "POLARS_MAX_THREADS"),
+        threads,
+    )
     return {**limits, **spec.env}
 
 

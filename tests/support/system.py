@@ -114,7 +114,11 @@ class System:
         """Start the supervisor and wait until every runner is ready."""
         with (self.folder / "up.log").open("ab") as log:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "tidegate.supervisor", str(self.file)], cwd=self.folder, env=self.env, stdout=log, stderr=log
+                [sys.executable, "-m", "tidegate.supervisor", str(self.file)],
+                cwd=self.folder,
+                env=self.env,
+                stdout=log,
+                stderr=log,
             )
         end = time.monotonic() + timeout
         while time.monotonic() < end:
@@ -127,7 +131,9 @@ class System:
                     self.http, self.grpc, self.control = processes["http"], processes["grpc"], processes["control"]
                     with contextlib.suppress(OSError):
                         failed = any(p["state"] == "failed" for p in processes["processes"])
-                        if self.get("/v2/health/ready").status == 200 or (failed and self.get("/v2/health/live").status == 200):
+                        if self.get("/v2/health/ready").status == 200 or (
+                            failed and self.get("/v2/health/live").status == 200
+                        ):
                             return self
             time.sleep(0.05)
         raise AssertionError(f"not up after {timeout} s:\n{self.logs()}")
@@ -142,9 +148,9 @@ class System:
     def pid(self, kind: str, model: str = "", version: str = "") -> int:
         """Pid of the first process of that kind."""
         for process in self.processes()["processes"]:
-            if process["kind"] == kind and process.get("model", "") == (model or process.get("model", "")):
-                if not version or process.get("version") == version:
-                    return int(process["pid"])
+            named = process["kind"] == kind and process.get("model", "") == (model or process.get("model", ""))
+            if named and (not version or process.get("version") == version):
+                return int(process["pid"])
         raise AssertionError(f"no {kind} {model} {version} in {self.processes()}")
 
     def logs(self) -> str:
@@ -152,11 +158,20 @@ class System:
         files = [self.folder / "up.log", *sorted(self.layout.process_logs.glob("*.log"))]
         return "\n".join(f"== {f.name}\n{f.read_text(errors='replace')[-2000:]}" for f in files if f.exists())
 
-    def request(self, method: str, path: str, body: bytes | Any = None, headers: dict[str, str] | None = None, timeout: float = 30.0) -> Response:
+    def request(
+        self,
+        method: str,
+        path: str,
+        body: bytes | Any = None,
+        headers: dict[str, str] | None = None,
+        timeout: float = 30.0,
+    ) -> Response:
         """One HTTP request to the gateway; a dict or list is sent as JSON."""
         data = body if body is None or isinstance(body, bytes) else json.dumps(body).encode()
         base = "" if path.startswith("http") else self.http
-        request = urllib.request.Request(base + path, data, {"content-type": "application/json", **(headers or {})}, method=method)
+        request = urllib.request.Request(
+            base + path, data, {"content-type": "application/json", **(headers or {})}, method=method
+        )
         try:
             with urllib.request.urlopen(request, timeout=timeout) as answer:
                 return Response(answer.status, {k.lower(): v for k, v in answer.headers.items()}, answer.read())
@@ -169,9 +184,16 @@ class System:
     def post(self, path: str, body: Any = None, **kwargs: Any) -> Response:
         return self.request("POST", path, body, **kwargs)
 
-    def row(self, *rows: list[float], endpoint: str = "row", headers: dict[str, str] | None = None, **more: Any) -> Response:
+    def row(
+        self, *rows: list[float], endpoint: str = "row", headers: dict[str, str] | None = None, **more: Any
+    ) -> Response:
         """One prediction of the `row` model."""
-        body = {"inputs": [{"name": "x", "shape": [len(rows), 3], "datatype": "FP64", "data": [v for r in rows for v in r]}], **more}
+        body = {
+            "inputs": [
+                {"name": "x", "shape": [len(rows), 3], "datatype": "FP64", "data": [v for r in rows for v in r]}
+            ],
+            **more,
+        }
         return self.post(f"/v2/models/{endpoint}/infer", body, headers=headers)
 
     def journal(self, endpoint: str | None = None) -> list[dict[str, Any]]:

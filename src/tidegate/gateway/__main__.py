@@ -59,7 +59,11 @@ class Worker:
         journal = None
         if not os.environ.get("TIDEGATE_BENCH_NO_LOG"):
             journal = JournalWriter(
-                self._layout.journal, self._slot, segment_size=settings.segment_size, fsync=settings.fsync, deadline=settings.write_deadline
+                self._layout.journal,
+                self._slot,
+                segment_size=settings.segment_size,
+                fsync=settings.fsync,
+                deadline=settings.write_deadline,
             )
             journal.start()
         self._journal = journal
@@ -78,7 +82,9 @@ class Worker:
         stop = asyncio.ensure_future(self._stop.wait())
         await asyncio.wait([stop, serving], return_when=asyncio.FIRST_COMPLETED)
         if serving.done() and not stop.done():
-            sys.stderr.write(f"the HTTP server ended by itself: {serving.exception() if not serving.cancelled() else 'cancelled'}\n")
+            sys.stderr.write(
+                f"the HTTP server ended by itself: {serving.exception() if not serving.cancelled() else 'cancelled'}\n"
+            )
         await self._drain(server, serving, grpc_server)
         for task in tasks:
             task.cancel()
@@ -96,7 +102,9 @@ class Worker:
         """No request that was accepted fails: callers are asked to reconnect elsewhere, and what is in flight is answered."""
         self._door.draining = True
         end = time.monotonic() + self._settings.drain_timeout
-        stopping = asyncio.ensure_future(grpc_server.stop(self._settings.drain_timeout)) if grpc_server is not None else None
+        stopping = (
+            asyncio.ensure_future(grpc_server.stop(self._settings.drain_timeout)) if grpc_server is not None else None
+        )
         quiet_since = time.monotonic()
         while time.monotonic() < end and time.monotonic() - quiet_since < QUIET:
             if self._plane.in_flight or self._plane.taken_since():
@@ -153,7 +161,13 @@ class Worker:
 
     def _write_counters(self) -> None:
         now = time.time()
-        body = {"time": now, "slot": self._slot, "pid": os.getpid(), "window_s": 10, "series": self._counters.snapshot(int(now))}
+        body = {
+            "time": now,
+            "slot": self._slot,
+            "pid": os.getpid(),
+            "window_s": 10,
+            "series": self._counters.snapshot(int(now)),
+        }
         body.update(self._plane.status())
         try:
             write_atomic(self._layout.run / f"counters-{self._slot}.json", orjson.dumps(body))

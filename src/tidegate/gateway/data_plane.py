@@ -71,10 +71,30 @@ class Answer(msgspec.Struct):
 class Pending:
     """One request in flight."""
 
-    __slots__ = ("call", "deadline", "future", "id", "link", "number", "retried", "route", "started", "target", "time_ns")
+    __slots__ = (
+        "call",
+        "deadline",
+        "future",
+        "id",
+        "link",
+        "number",
+        "retried",
+        "route",
+        "started",
+        "target",
+        "time_ns",
+    )
 
     def __init__(
-        self, call: Call, target: Target, route: Route, future: asyncio.Future[Answer], id: str, time_ns: int, started: float, deadline: float
+        self,
+        call: Call,
+        target: Target,
+        route: Route,
+        future: asyncio.Future[Answer],
+        id: str,
+        time_ns: int,
+        started: float,
+        deadline: float,
     ) -> None:
         self.call = call
         self.target = target
@@ -185,7 +205,9 @@ class DataPlane:
         else:
             target = route.choose()
             if target is None:
-                return self._refuse(future, call, route, None, 503, f"endpoint {call.endpoint!r} has no version in its split", 5.0)
+                return self._refuse(
+                    future, call, route, None, 503, f"endpoint {call.endpoint!r} has no version in its split", 5.0
+                )
         if route.load.in_flight >= route.endpoint.max_queue:
             self.rejected += 1
             message = f"{route.load.in_flight} requests are in flight, the limit of this endpoint (maxQueue)"
@@ -200,7 +222,14 @@ class DataPlane:
         started = time.monotonic()
         self._count += 1
         pending = Pending(
-            call, target, route, future, f"{self._prefix}-{self._count:x}", time.time_ns(), started, started + budget if budget else 0.0
+            call,
+            target,
+            route,
+            future,
+            f"{self._prefix}-{self._count:x}",
+            time.time_ns(),
+            started,
+            started + budget if budget else 0.0,
         )
         route.load.in_flight += 1
         self.in_flight += 1
@@ -208,7 +237,16 @@ class DataPlane:
         return future
 
     def replied(
-        self, pending: Pending, status: int, batch: int, rows: int, queue_us: int, infer_us: int, id_length: int, json_length: int, payload: bytes
+        self,
+        pending: Pending,
+        status: int,
+        batch: int,
+        rows: int,
+        queue_us: int,
+        infer_us: int,
+        id_length: int,
+        json_length: int,
+        payload: bytes,
     ) -> None:
         """A runner's reply. Its line and its answer join those of this turn of the loop; `settle` sends them off."""
         if status == 200:
@@ -220,7 +258,9 @@ class DataPlane:
             answer = Answer(status, pending.id, pending.target, message=payload.decode("utf-8", "replace"))
         self._finish(pending, answer, batch, rows, queue_us, infer_us)
 
-    def _finish(self, pending: Pending, answer: Answer, batch: int = 0, rows: int = 0, queue_us: int = 0, infer_us: int = 0) -> None:
+    def _finish(
+        self, pending: Pending, answer: Answer, batch: int = 0, rows: int = 0, queue_us: int = 0, infer_us: int = 0
+    ) -> None:
         latency = time.monotonic() - pending.started
         target = pending.target
         status = answer.status
@@ -257,7 +297,9 @@ class DataPlane:
                 return extra, b"", b""
             return self._unanswered(call, answer.status, extra)
         if not route.plain:
-            redacted = policy.redact(route.endpoint, answer.target.version.signature if answer.target else None, call, answer, self._secret())
+            redacted = policy.redact(
+                route.endpoint, answer.target.version.signature if answer.target else None, call, answer, self._secret()
+            )
             if redacted.subject:
                 extra += record.pair("subject", redacted.subject)
             return extra + b',"redacted":true', redacted.request, redacted.outputs
@@ -293,7 +335,11 @@ class DataPlane:
         self._count += 1
         now = time.time_ns()
         answer = Answer(status, f"{self._prefix}-{self._count:x}", target, message=message, retry_after=retry_after)
-        series = target.series if target is not None else (route.refused if route is not None else self._counters.series(UNKNOWN, "", ""))
+        series = (
+            target.series
+            if target is not None
+            else (route.refused if route is not None else self._counters.series(UNKNOWN, "", ""))
+        )
         series.observe(now // 1_000_000_000, status, 0.0)
         codec = CODEC_NAMES.get(call.codec, "v2")
         if target is not None:
@@ -314,7 +360,9 @@ class DataPlane:
 
     def refuse(self, call: Call, status: int, message: str, retry_after: float = 0.0) -> asyncio.Future[Answer]:
         """A refusal that the door itself decided on (a body too large, a wrong content type): recorded, then answered."""
-        return self._refuse(self._loop.create_future(), call, self.table.routes.get(call.endpoint), None, status, message, retry_after)
+        return self._refuse(
+            self._loop.create_future(), call, self.table.routes.get(call.endpoint), None, status, message, retry_after
+        )
 
     # -- the journal, then the answers
 
@@ -373,7 +421,13 @@ class DataPlane:
             if pending.retried:
                 self._finish(
                     pending,
-                    Answer(503, pending.id, pending.target, retry_after=1.0, message="the model's process died twice on this request"),
+                    Answer(
+                        503,
+                        pending.id,
+                        pending.target,
+                        retry_after=1.0,
+                        message="the model's process died twice on this request",
+                    ),
                 )
                 continue
             pending.retried = True
@@ -399,7 +453,10 @@ class DataPlane:
             for pending in late:
                 link.waiting.pop(pending.number, None)
                 seconds = now - pending.started
-                self._finish(pending, Answer(504, pending.id, pending.target, message=f"no answer from the model within {seconds:.3g} s"))
+                self._finish(
+                    pending,
+                    Answer(504, pending.id, pending.target, message=f"no answer from the model within {seconds:.3g} s"),
+                )
         if self._parked:
             late = [p for p in self._parked if p.deadline and now > p.deadline]
             if late:

@@ -44,13 +44,17 @@ def _record(endpoint: str, entry: Any, now: int, where: str) -> FeedbackRecord:
         raise InvalidRequest(f"{where.rstrip('.') or 'the body'} must be an object with prediction_id, kind and value")
     unknown = next((key for key in entry if key not in FIELDS), None)
     if unknown is not None:
-        raise InvalidRequest(f"unknown field {where}{unknown[:100]}; known: prediction_id, kind, value, row, name, time, actor, key")
+        raise InvalidRequest(
+            f"unknown field {where}{unknown[:100]}; known: prediction_id, kind, value, row, name, time, actor, key"
+        )
     kind = entry.get("kind", entry.get("type"))
     if kind not in KINDS:
         raise InvalidRequest(f"{where}kind is {kind!r}; it must be one of {', '.join(KINDS)}")
     value = entry.get("value")
     if isinstance(value, (dict, list)) or (isinstance(value, str) and len(value) > MAX_TEXT):
-        raise InvalidRequest(f"{where}value must be a number, a boolean, a text of at most {MAX_TEXT} characters, or null")
+        raise InvalidRequest(
+            f"{where}value must be a number, a boolean, a text of at most {MAX_TEXT} characters, or null"
+        )
     if isinstance(value, int) and not isinstance(value, bool) and not -(2**63) <= value < 2**63:
         value = float(value)
     if value is None and kind != "event":
@@ -60,7 +64,9 @@ def _record(endpoint: str, entry: Any, now: int, where: str) -> FeedbackRecord:
         raise InvalidRequest(f"{where}row must be a whole number of 0 or more: the instance's index within its request")
     prediction = _text(entry, "prediction_id", where)
     if not prediction:
-        raise InvalidRequest(f"{where}prediction_id is missing: it is in the answer's parameters and in its tidegate-prediction-id header")
+        raise InvalidRequest(
+            f"{where}prediction_id is missing: it is in the answer's parameters and in its tidegate-prediction-id header"
+        )
     return FeedbackRecord(
         prediction_id=prediction,
         time=_time(entry.get("time"), now, where),
@@ -101,4 +107,6 @@ def _time(value: Any, now: int, where: str) -> int:
             nanoseconds = int(moment.timestamp() * 1e9)
             if nanoseconds >= 0:
                 return nanoseconds
-    raise InvalidRequest(f"{where}time is {str(value)[:60]!r}; write it as 2026-01-31T12:00:00Z, or as nanoseconds since 1970")
+    raise InvalidRequest(
+        f"{where}time is {str(value)[:60]!r}; write it as 2026-01-31T12:00:00Z, or as nanoseconds since 1970"
+    )

@@ -159,7 +159,11 @@ class HttpDoor:
         encoding = get("content-encoding")
         if encoding is not None and encoding != "identity":
             loop = asyncio.get_running_loop()
-            body = unpack(body, encoding, limit) if len(body) < SMALL else await loop.run_in_executor(None, unpack, body, encoding, limit)
+            body = (
+                unpack(body, encoding, limit)
+                if len(body) < SMALL
+                else await loop.run_in_executor(None, unpack, body, encoding, limit)
+            )
         return body
 
     async def _read(self, proto: Any) -> bytes:
@@ -220,11 +224,24 @@ class HttpDoor:
         return pack(body, encoding)
 
     def _error(
-        self, scope: Any, proto: Any, status: int, message: str, retry_after: float = 0.0, prediction_id: str = "", codec: int = _V2
+        self,
+        scope: Any,
+        proto: Any,
+        status: int,
+        message: str,
+        retry_after: float = 0.0,
+        prediction_id: str = "",
+        codec: int = _V2,
     ) -> None:
         path = scope.path
         if codec in (_MLFLOW, _CSV) or "invocations" in path:
-            code = "INVALID_PARAMETER_VALUE" if status < 500 else "TEMPORARILY_UNAVAILABLE" if status in (503, 504) else "INTERNAL_ERROR"
+            code = (
+                "INVALID_PARAMETER_VALUE"
+                if status < 500
+                else "TEMPORARILY_UNAVAILABLE"
+                if status in (503, 504)
+                else "INTERNAL_ERROR"
+            )
             body = orjson.dumps({"error_code": code, "message": message})
         else:
             body = orjson.dumps({"error": message})
@@ -244,7 +261,9 @@ class HttpDoor:
             body = await self._body(proto, scope.headers.get, self._pages.max_body)
         else:
             body = b""
-        reply: Reply = await self._pages.handle(scope.method, unquote(scope.path), body, _secret(scope.headers.get), self.draining)
+        reply: Reply = await self._pages.handle(
+            scope.method, unquote(scope.path), body, _secret(scope.headers.get), self.draining
+        )
         headers = [("content-type", reply.content_type), *reply.headers]
         if self.draining:
             headers.append(("connection", "close"))
@@ -269,7 +288,13 @@ def parse(path: str) -> tuple[str, str, int] | None:
             return unquote(parts[3]), unquote(parts[5]), _V2
     elif count == 4 and parts[1] == "v1" and parts[2] == "models" and parts[3].endswith(":predict"):
         return unquote(parts[3][: -len(":predict")]), "", _V1
-    elif count == 6 and parts[1] == "v1" and parts[2] == "models" and parts[4] == "versions" and parts[5].endswith(":predict"):
+    elif (
+        count == 6
+        and parts[1] == "v1"
+        and parts[2] == "models"
+        and parts[4] == "versions"
+        and parts[5].endswith(":predict")
+    ):
         return unquote(parts[3]), unquote(parts[5][: -len(":predict")]), _V1
     elif path == "/invocations":
         return "", "", _MLFLOW
@@ -287,15 +312,24 @@ def _codec_for(codec: int, content: str) -> int:
         if kind == "application/json":
             return codec
         raise UnsupportedContent(f"content type {kind[:100]!r}: /invocations reads application/json and text/csv")
-    if kind in ("application/json", "application/octet-stream", "application/x-www-form-urlencoded", "") or kind.endswith("+json"):
+    if kind in (
+        "application/json",
+        "application/octet-stream",
+        "application/x-www-form-urlencoded",
+        "",
+    ) or kind.endswith("+json"):
         return codec  # curl -d says x-www-form-urlencoded of whatever it sends
-    raise UnsupportedContent(f"content type {kind[:100]!r}: send application/json, or application/octet-stream for raw tensors")
+    raise UnsupportedContent(
+        f"content type {kind[:100]!r}: send application/json, or application/octet-stream for raw tensors"
+    )
 
 
 def _header_length(text: str, size: int) -> tuple[int, int]:
     """(json_length, flags) of Inference-Header-Content-Length. Errors: InvalidRequest."""
     if not text.isdecimal() or int(text) > size:
-        raise InvalidRequest(f"Inference-Header-Content-Length is {text[:40]!r}; it must be a whole number of at most the body's {size} bytes")
+        raise InvalidRequest(
+            f"Inference-Header-Content-Length is {text[:40]!r}; it must be a whole number of at most the body's {size} bytes"
+        )
     length = int(text)
     return length, HAS_HEADER_LENGTH if length else RAW_INPUT
 
@@ -307,7 +341,9 @@ def _budget(text: str) -> float:
     except ValueError:
         value = 0.0
     if not 0 < value <= MAX_BUDGET:
-        raise InvalidRequest(f"X-Request-Timeout-Ms is {text[:40]!r}; it must be a number of milliseconds above 0 and up to a day")
+        raise InvalidRequest(
+            f"X-Request-Timeout-Ms is {text[:40]!r}; it must be a number of milliseconds above 0 and up to a day"
+        )
     return value
 
 

@@ -1,6 +1,6 @@
 """One connection from a gateway to a runner: many requests in flight, one write a turn of the loop.
 
-    send(pending) --frames--> Unix socket --replies--> owner.replied(...)   |   connection lost --> owner.lost(link, pendings)
+send(pending) --frames--> Unix socket --replies--> owner.replied(...)   |   connection lost --> owner.lost(link, pendings)
 """
 
 from __future__ import annotations
@@ -96,7 +96,9 @@ class Link(asyncio.Protocol):
         out = self._out
         if out and self._transport is not None:
             self._out = []
-            self._transport.writelines(out) if len(out) > 64 and sum(map(len, out)) > 1 << 20 else self._transport.write(b"".join(out))
+            self._transport.writelines(out) if len(out) > 64 and sum(
+                map(len, out)
+            ) > 1 << 20 else self._transport.write(b"".join(out))
 
     def data_received(self, data: bytes) -> None:
         buffer = self._buffer
@@ -115,7 +117,17 @@ class Link(asyncio.Protocol):
                 break
             pending = pop(call, None)
             if pending is not None:  # else it timed out and was answered
-                replied(pending, status, batch, rows, queue_us, infer_us, id_length, json_length, bytes(source[at + head : stop]))
+                replied(
+                    pending,
+                    status,
+                    batch,
+                    rows,
+                    queue_us,
+                    infer_us,
+                    id_length,
+                    json_length,
+                    bytes(source[at + head : stop]),
+                )
             at = stop
         if source is buffer:
             del buffer[:at]

@@ -6,7 +6,7 @@ from typing import Literal
 
 from pydantic import Field, field_validator, model_validator
 
-from tidegate.runner.options import Duration, Options, Size
+from tidegate.types.options import Duration, Options, Size
 
 FieldAction = Literal["keep", "hash", "drop"]
 
@@ -16,10 +16,14 @@ class ServerOptions(Options):
 
     host: str = Field("127.0.0.1", description="Address to bind. Any address that isn't loopback demands keys.")
     http: int = Field(8080, ge=0, le=65535, description="Port of the HTTP gateway; 0 picks a free one.")
-    grpc: int = Field(8081, ge=-1, le=65535, description="Port of the gRPC gateway; 0 picks a free one, -1 turns it off.")
+    grpc: int = Field(
+        8081, ge=-1, le=65535, description="Port of the gRPC gateway; 0 picks a free one, -1 turns it off."
+    )
     control: int = Field(8000, ge=0, le=65535, description="Port of the control API; 0 picks a free one.")
     workers: int = Field(0, ge=0, le=256, description="Gateway processes; 0 is one for each two cores.")
-    max_connections: int = Field(1024, ge=1, description="Open requests a gateway process works on at once; more wait in the kernel.")
+    max_connections: int = Field(
+        1024, ge=1, description="Open requests a gateway process works on at once; more wait in the kernel."
+    )
     drain_timeout: Duration = Field(30.0, description="How long a stopping gateway waits for requests in flight.")
     keys: Literal["auto", "required", "off"] = Field(
         "auto", description="auto: keys are required once the address isn't loopback. off is refused there."
@@ -35,7 +39,9 @@ class EndpointOptions(Options):
     max_queue: int = Field(1024, ge=1, description="Requests in flight a gateway process; more are refused with 429.")
     max_body: Size = Field(64 * 1024 * 1024, description="Largest body, after decompression; more is refused with 413.")
     subject: str | None = Field(None, description="Who a row is about, for erasure: header:NAME or input:NAME.")
-    fields: dict[str, FieldAction] = Field({}, description="What is kept of an input or output in the log: keep, hash or drop.")
+    fields: dict[str, FieldAction] = Field(
+        {}, description="What is kept of an input or output in the log: keep, hash or drop."
+    )
     on_log_failure: Literal["reject", "serve"] = Field(
         "reject", description="When the journal can't be written: refuse (503) or answer without a record, counted."
     )

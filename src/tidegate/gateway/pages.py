@@ -136,13 +136,19 @@ class Pages:
 
         def entry(spec: TensorSpec) -> dict[str, Any]:
             dims = spec.shape[1:] if signature.batched else spec.shape
-            return {"name": spec.name, "data_type": "TYPE_STRING" if spec.datatype == "BYTES" else f"TYPE_{spec.datatype}", "dims": dims}
+            return {
+                "name": spec.name,
+                "data_type": "TYPE_STRING" if spec.datatype == "BYTES" else f"TYPE_{spec.datatype}",
+                "dims": dims,
+            }
 
         return {
             "name": name,
             "platform": found.platform,
             "backend": found.platform,
-            "version_policy": {"specific": {"versions": [arm.version.version for arm in self._plane.table.routes[name].arms]}},
+            "version_policy": {
+                "specific": {"versions": [arm.version.version for arm in self._plane.table.routes[name].arms]}
+            },
             "max_batch_size": 0,
             "input": [entry(spec) for spec in signature.inputs],
             "output": [entry(spec) for spec in signature.outputs],
@@ -150,7 +156,9 @@ class Pages:
 
     def _signature(self, version: VersionRoute) -> Signature:
         if version.signature is None:
-            raise NotReady(f"version {version.version!r} of model {version.model!r} is {version.state}: {version.reason or 'not loaded yet'}")
+            raise NotReady(
+                f"version {version.version!r} of model {version.model!r} is {version.state}: {version.reason or 'not loaded yet'}"
+            )
         return version.signature
 
     def index(self) -> list[dict[str, str]]:
@@ -175,7 +183,11 @@ class Pages:
     def model_stats(self, name: str, version: str) -> list[dict[str, Any]]:
         stats = []
         for series in self._stats():
-            if not series["version"] or (name and series["endpoint"] != name) or (version and series["version"] != version):
+            if (
+                not series["version"]
+                or (name and series["endpoint"] != name)
+                or (version and series["version"] != version)
+            ):
                 continue
             good = series["requests"] - series["errors"]
             stats.append(

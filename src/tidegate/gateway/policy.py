@@ -33,7 +33,7 @@ class Redacted(NamedTuple):
 
 def redact(endpoint: EndpointRoute, signature: Signature | None, call: Call, answer: Answer, secret: bytes) -> Redacted:
     """Apply the endpoint's policy to an answered call."""
-    actions = {field.name: field.action for field in endpoint.fields if field.action != "keep"}
+    actions: dict[str, str] = {field.name: field.action for field in endpoint.fields if field.action != "keep"}
     subject_input = endpoint.subject.removeprefix("input:") if endpoint.subject.startswith("input:") else ""
     inputs = _plain_inputs(call, signature, actions, subject_input)
     if inputs is None:
@@ -61,14 +61,20 @@ def digest(secret: bytes, value: Any) -> str:
     return hmac.new(secret, data, hashlib.sha256).hexdigest()[:32]
 
 
-def _plain_inputs(call: Call, signature: Signature | None, actions: dict[str, str], subject: str) -> list[dict[str, Any]] | None:
+def _plain_inputs(
+    call: Call, signature: Signature | None, actions: dict[str, str], subject: str
+) -> list[dict[str, Any]] | None:
     """The inputs of a JSON v2 body as they stand; None where they need decoding first (raw tensors, or columns within a matrix)."""
     if CODEC_NAMES[call.codec] != "v2" or call.flags & 6:
         return None
     entries: list[dict[str, Any]] = orjson.loads(call.body)["inputs"]
     names = {entry["name"] for entry in entries}
     wanted = {*actions, subject} - {""}
-    if signature is not None and signature.kind == "table" and any(spec.name in wanted and spec.name not in names for spec in signature.inputs):
+    if (
+        signature is not None
+        and signature.kind == "table"
+        and any(spec.name in wanted and spec.name not in names for spec in signature.inputs)
+    ):
         return None
     return [{key: entry[key] for key in ("name", "shape", "datatype", "data")} for entry in entries]
 
@@ -80,7 +86,9 @@ def _decoded_inputs(call: Call, signature: Signature | None) -> list[dict[str, A
 
     if signature is None:
         return []
-    request = codec(CODEC_NAMES[call.codec]).decode(call.body, signature, json_length=call.json_length, flags=call.flags)
+    request = codec(CODEC_NAMES[call.codec]).decode(
+        call.body, signature, json_length=call.json_length, flags=call.flags
+    )
     return [
         {"name": name, "shape": list(array.shape), "datatype": datatype_of(array), "data": _texts(to_json, array)}
         for name, array in request.inputs.items()

@@ -1,6 +1,6 @@
 """The routing table, prepared: a request finds its arm by one dictionary look-up and, where there are several, one random number.
 
-    RoutingTable (file) --prepare--> Table: endpoints -> Route -> arms -> Target(version, links, head of its records, counters)
+RoutingTable (file) --prepare--> Table: endpoints -> Route -> arms -> Target(version, links, head of its records, counters)
 """
 
 from __future__ import annotations
@@ -24,7 +24,9 @@ class Target:
 
     __slots__ = ("headers", "heads", "links", "prefix", "role", "route", "series", "turn", "version")
 
-    def __init__(self, endpoint: EndpointRoute, version: VersionRoute, role: str, links: list[Link], series: Series) -> None:
+    def __init__(
+        self, endpoint: EndpointRoute, version: VersionRoute, role: str, links: list[Link], series: Series
+    ) -> None:
         self.route = endpoint
         self.version = version
         self.role = role
@@ -32,7 +34,8 @@ class Target:
         self.series = series
         self.turn = 0
         self.heads = {
-            number: record.head(endpoint.name, endpoint.model, version.version, role, name) for name, number in CODECS.items()
+            number: record.head(endpoint.name, endpoint.model, version.version, role, name)
+            for name, number in CODECS.items()
         }
         self.prefix = answer_prefix(endpoint.name, version.version)
         self.headers = [("tidegate-model-version", version.version), ("tidegate-role", role)]
@@ -66,15 +69,26 @@ class Route:
 
     __slots__ = ("arms", "by_version", "endpoint", "load", "plain", "refused", "subject_header", "weights")
 
-    def __init__(self, endpoint: EndpointRoute, arms: list[tuple[float, Target]], by_version: dict[str, Target], refused: Series, load: Load) -> None:
+    def __init__(
+        self,
+        endpoint: EndpointRoute,
+        arms: list[tuple[float, Target]],
+        by_version: dict[str, Target],
+        refused: Series,
+        load: Load,
+    ) -> None:
         self.endpoint = endpoint
         self.arms = [target for _, target in arms]
         self.weights = [weight for weight, _ in arms]
         self.by_version = by_version
         self.load = load
         self.refused = refused
-        self.plain = not any(field.action != "keep" for field in endpoint.fields) and not endpoint.subject.startswith("input:")
-        self.subject_header = endpoint.subject.removeprefix("header:").lower() if endpoint.subject.startswith("header:") else ""
+        self.plain = not any(field.action != "keep" for field in endpoint.fields) and not endpoint.subject.startswith(
+            "input:"
+        )
+        self.subject_header = (
+            endpoint.subject.removeprefix("header:").lower() if endpoint.subject.startswith("header:") else ""
+        )
 
     def choose(self) -> Target | None:
         """An arm by weight."""

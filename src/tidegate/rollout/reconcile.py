@@ -66,14 +66,18 @@ def reconcile(
     for spec in wanted.specs:
         key = (spec.model, spec.version)
         if f"{spec.model}:{spec.version}" in wanted.unloaded:
-            versions[key] = VersionRoute(spec.model, spec.version, "UNLOADED", platform=spec.runtime, reason="unloaded by hand")
+            versions[key] = VersionRoute(
+                spec.model, spec.version, "UNLOADED", platform=spec.runtime, reason="unloaded by hand"
+            )
             continue
         digest = spec_digest(spec)
         specs[digest] = spec
         route = _route(spec, digest, running.get(digest, []), present.get(key))
         versions[key] = route
         if route.state != "READY" or not _uses(route, running.get(digest, [])):
-            (failed if route.state == "UNAVAILABLE" else waiting).append(f"{spec.model}:{spec.version}: {route.reason or 'loading'}")
+            (failed if route.state == "UNAVAILABLE" else waiting).append(
+                f"{spec.model}:{spec.version}: {route.reason or 'loading'}"
+            )
     current = {endpoint.name: endpoint for endpoint in table.endpoints}
     endpoints: list[EndpointRoute] = []
     for endpoint in wanted.endpoints:
@@ -101,7 +105,9 @@ def reconcile(
             if process.ready is not None and process.ready.socket in route.sockets:
                 keep.add(process.spec)
         for digest, old_spec in planned.items():
-            if (old_spec.model, old_spec.version) == (route.model, route.version) and any(digest in s for s in route.sockets):
+            if (old_spec.model, old_spec.version) == (route.model, route.version) and any(
+                digest in s for s in route.sockets
+            ):
                 keep.add(digest)
     still: dict[str, float] = {}
     runners = dict(specs)

@@ -28,7 +28,15 @@ class Item:
     __slots__ = ("arrived", "body", "call", "codec", "deadline", "flags", "json_length", "reply")
 
     def __init__(
-        self, reply: Callable[[bytes], None], call: int, codec: int, flags: int, json_length: int, body: bytes, arrived: float, deadline: float
+        self,
+        reply: Callable[[bytes], None],
+        call: int,
+        codec: int,
+        flags: int,
+        json_length: int,
+        body: bytes,
+        arrived: float,
+        deadline: float,
     ) -> None:
         self.reply = reply
         self.call = call
@@ -91,7 +99,11 @@ class Batcher:
             return id(request)
         wanted = tuple(request.wanted) if request.wanted is not None else None
         if self._signature.kind == "table":
-            return wanted, len(request.inputs), tuple(request.inputs) if len(request.inputs) < len(self._signature.inputs) else None
+            return (
+                wanted,
+                len(request.inputs),
+                tuple(request.inputs) if len(request.inputs) < len(self._signature.inputs) else None,
+            )
         return wanted, tuple((name, array.shape[1:]) for name, array in request.inputs.items())
 
     def _chunks(self, group: list[tuple[Item, Request]]) -> list[list[tuple[Item, Request]]]:
@@ -121,7 +133,9 @@ class Batcher:
                     self._call([pair], began)
                 return
             status = 400 if isinstance(exc, InvalidRequest) else 500
-            self._refuse(pairs[0][0], status, str(exc) if isinstance(exc, (InvalidRequest, PredictError)) else _blame(exc))
+            self._refuse(
+                pairs[0][0], status, str(exc) if isinstance(exc, (InvalidRequest, PredictError)) else _blame(exc)
+            )
             return
         infer_us = int((time.monotonic() - start) * 1e6)
         self.rows += rows
@@ -175,11 +189,17 @@ class Batcher:
             array = value if isinstance(value, np.ndarray) else np.asarray(value)
             spec = self._outputs.get(name)
             if spec is None:
-                raise PredictError(f"the model returned an output {name!r} that is not in its signature ({', '.join(self._outputs)})")
+                raise PredictError(
+                    f"the model returned an output {name!r} that is not in its signature ({', '.join(self._outputs)})"
+                )
             if self._signature.batched and (array.ndim == 0 or array.shape[0] != rows):
                 raise PredictError(f"output {name!r}: the model returned shape {list(array.shape)} for {rows} rows")
-            if len(array.shape) != len(spec.shape) or any(w not in (-1, h) for w, h in zip(spec.shape, array.shape, strict=True)):
-                raise PredictError(f"output {name!r}: the model returned shape {list(array.shape)}, its signature says {spec.shape}")
+            if len(array.shape) != len(spec.shape) or any(
+                w not in (-1, h) for w, h in zip(spec.shape, array.shape, strict=True)
+            ):
+                raise PredictError(
+                    f"output {name!r}: the model returned shape {list(array.shape)}, its signature says {spec.shape}"
+                )
             checked[name] = array
         return checked
 

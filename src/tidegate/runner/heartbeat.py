@@ -1,6 +1,6 @@
 """A runner's pulse: a few numbers in a shared page that anybody may read without asking the runner, even one that hangs.
 
-    runner --writes--> run/runners/NAME.beat --reads--> supervisor (is it stuck?), views (how busy is it?)
+runner --writes--> run/runners/NAME.beat --reads--> supervisor (is it stuck?), views (how busy is it?)
 """
 
 from __future__ import annotations

@@ -146,7 +146,9 @@ class Loop:
             if stop > end:
                 break
             deadline = now + budget / 1000 if budget != NO_BUDGET else 0.0
-            self._queue.append(Item(peer.reply, call, codec, flags, json_length, bytes(source[at + head : stop]), now, deadline))
+            self._queue.append(
+                Item(peer.reply, call, codec, flags, json_length, bytes(source[at + head : stop]), now, deadline)
+            )
             at = stop
         if source is buffer:
             del buffer[:at]

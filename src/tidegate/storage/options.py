@@ -6,14 +6,15 @@ from typing import Literal
 
 from pydantic import Field
 
-from tidegate.runner.options import Duration, Options, Size
+from tidegate.types.options import Duration, Options, Size
 
 
 class LogOptions(Options):
     """The `log:` section of the project file."""
 
     durability: Literal["process", "fsync"] = Field(
-        "process", description="process: an answer survives the death of any process. fsync: also a power loss (group commit)."
+        "process",
+        description="process: an answer survives the death of any process. fsync: also a power loss (group commit).",
     )
     segment_size: Size = Field(64_000_000, ge=4096, description="A journal segment is closed at this size.")
     write_deadline: Duration = Field(2.0, description="A journal write that takes longer counts as failed.")
@@ -24,4 +25,6 @@ class LogOptions(Options):
     blob_size: Size = Field(64_000, description="A binary value larger than this is kept as a blob, by digest.")
     blobs: Literal["all", "sample", "none"] = Field("all", description="Which large payloads to keep.")
     blob_sample: float = Field(0.01, ge=0, le=1, description="Share of payloads kept when blobs is `sample`.")
-    personal: list[str] = Field([], description="Columns that hold personal data: no file statistics are written for them.")
+    personal: list[str] = Field(
+        [], description="Columns that hold personal data: no file statistics are written for them."
+    )

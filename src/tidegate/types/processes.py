@@ -1,6 +1,6 @@
 """What the supervisor starts (desired), and what it says of each process (actual). Two files, never mixed.
 
-    controller --run/plan.json--> supervisor --run/processes.json--> controller, views
+controller --run/plan.json--> supervisor --run/processes.json--> controller, views
 """
 
 from __future__ import annotations

@@ -37,7 +37,9 @@ def conform(inputs: Mapping[str, Array], signature: Signature) -> dict[str, Arra
             if spec.optional:
                 continue
             hint = nearest(spec.name, given)
-            raise InvalidRequest(f"missing input {spec.name!r} ({spec.datatype}, shape {spec.shape}).{hint.replace('Did you mean', 'You sent')}")
+            raise InvalidRequest(
+                f"missing input {spec.name!r} ({spec.datatype}, shape {spec.shape}).{hint.replace('Did you mean', 'You sent')}"
+            )
         out[spec.name] = _fit(spec, array, table)
     if given:
         name = next(iter(given))
@@ -53,8 +55,12 @@ def _fit(spec: TensorSpec, array: Array, table: bool) -> Array:
     shape = list(array.shape)
     if table and array.ndim == 2 and shape[1] == 1:
         array, shape = array[:, 0], shape[:1]
-    if len(shape) != len(spec.shape) or any(want not in (-1, have) for want, have in zip(spec.shape, shape, strict=True)):
-        raise InvalidRequest(f"input {spec.name!r}: shape {list(array.shape)} doesn't fit {spec.shape} (-1 is any length)")
+    if len(shape) != len(spec.shape) or any(
+        want not in (-1, have) for want, have in zip(spec.shape, shape, strict=True)
+    ):
+        raise InvalidRequest(
+            f"input {spec.name!r}: shape {list(array.shape)} doesn't fit {spec.shape} (-1 is any length)"
+        )
     want = DTYPES[spec.datatype]
     if spec.datatype == "BYTES":
         if array.dtype.kind not in "OSUT":
@@ -69,7 +75,9 @@ def _fit(spec: TensorSpec, array: Array, table: bool) -> Array:
         info = np.iinfo(want)
         low, high = int(array.min()), int(array.max())
         if low < info.min or high > info.max:
-            raise InvalidRequest(f"input {spec.name!r}: {low if low < info.min else high} is out of the range of {spec.datatype}")
+            raise InvalidRequest(
+                f"input {spec.name!r}: {low if low < info.min else high} is out of the range of {spec.datatype}"
+            )
     with np.errstate(over="ignore"):
         return array.astype(want)
 
@@ -96,14 +104,20 @@ def _binary(array: Array) -> Array:
 def _split_matrix(name: str, matrix: Array, specs: list[TensorSpec]) -> dict[str, Array]:
     if any(spec.datatype == "BYTES" for spec in specs):
         texts = ", ".join(repr(s.name) for s in specs if s.datatype == "BYTES")
-        raise InvalidRequest(f"unknown input {name!r}: the model has text columns ({texts}), so send one tensor a column")
+        raise InvalidRequest(
+            f"unknown input {name!r}: the model has text columns ({texts}), so send one tensor a column"
+        )
     if matrix.ndim != 2 or matrix.shape[1] != len(specs):
         raise InvalidRequest(
             f"input {name!r}: shape {list(matrix.shape)} doesn't fit [-1, {len(specs)}]: the columns are "
             + ", ".join(spec.name for spec in specs)
         )
     if matrix.dtype.kind == "f" and any(DTYPES[spec.datatype].kind != "f" for spec in specs):
-        whole = {spec.name for i, spec in enumerate(specs) if DTYPES[spec.datatype].kind != "f" and not _is_whole(matrix[:, i])}
+        whole = {
+            spec.name
+            for i, spec in enumerate(specs)
+            if DTYPES[spec.datatype].kind != "f" and not _is_whole(matrix[:, i])
+        }
         if whole:
             raise InvalidRequest(f"input {name!r}: fractions in the whole-number column {sorted(whole)[0]!r}")
     return {
@@ -123,4 +137,6 @@ def _same_rows(arrays: Mapping[str, Array]) -> None:
         if first is None:
             first = (name, rows)
         elif rows != first[1]:
-            raise InvalidRequest(f"input {name!r} has {rows} rows, but {first[0]!r} has {first[1]}: all inputs of a request have the same rows")
+            raise InvalidRequest(
+                f"input {name!r} has {rows} rows, but {first[0]!r} has {first[1]}: all inputs of a request have the same rows"
+            )

@@ -26,10 +26,7 @@ DTYPES: dict[str, np.dtype[Any]] = {
     "BYTES": np.dtype(object),
 }
 _NAMES: dict[tuple[str, int], DataType] = {
-    ("b", 1): "BOOL",
-    **{("u", b // 8): f"UINT{b}" for b in (8, 16, 32, 64)},  # type: ignore[dict-item]
-    **{("i", b // 8): f"INT{b}" for b in (8, 16, 32, 64)},
-    **{("f", b // 8): f"FP{b}" for b in (16, 32, 64)},
+    (DTYPES[name].kind, DTYPES[name].itemsize): name for name in DATA_TYPES if name != "BYTES"
 }
 
 
@@ -43,7 +40,9 @@ def datatype_of(array: Array) -> DataType:
         return "BYTES"
     name = _NAMES.get((array.dtype.kind, array.dtype.itemsize))
     if name is None:
-        raise TypeError(f"an array of {array.dtype} has no Open Inference Protocol type; known: {', '.join(DATA_TYPES)}")
+        raise TypeError(
+            f"an array of {array.dtype} has no Open Inference Protocol type; known: {', '.join(DATA_TYPES)}"
+        )
     return name
 
 
@@ -69,7 +68,8 @@ def from_raw(name: str, datatype: DataType, shape: Sequence[int], raw: bytes | m
             f"({count} elements of {ITEM_SIZE[datatype]} bytes)"
         )
     if datatype == "BOOL":
-        return (np.frombuffer(raw, np.uint8) != 0).reshape(shape)
+        truth: Array = np.frombuffer(raw, np.uint8) != 0
+        return truth.reshape(shape)
     return np.frombuffer(raw, DTYPES[datatype]).reshape(shape)
 
 
@@ -79,17 +79,23 @@ def _bytes_from_raw(name: str, shape: Sequence[int], count: int, raw: bytes | me
     at, end = 0, len(view)
     while at < end:
         if end - at < 4:
-            raise InvalidRequest(f"input {name!r}: BYTES data ends within an element's 4-byte length at byte {at} of {end}")
+            raise InvalidRequest(
+                f"input {name!r}: BYTES data ends within an element's 4-byte length at byte {at} of {end}"
+            )
         (size,) = struct.unpack_from("<I", view, at)
         at += 4
         if end - at < size:
-            raise InvalidRequest(f"input {name!r}: a BYTES element says {size} bytes at byte {at - 4}, but {end - at} are left")
+            raise InvalidRequest(
+                f"input {name!r}: a BYTES element says {size} bytes at byte {at - 4}, but {end - at} are left"
+            )
         items.append(bytes(view[at : at + size]))
         at += size
         if len(items) > count:
             break
     if len(items) != count:
-        raise InvalidRequest(f"input {name!r}: shape {list(shape)} needs {count} BYTES elements, the data has {len(items)}")
+        raise InvalidRequest(
+            f"input {name!r}: shape {list(shape)} needs {count} BYTES elements, the data has {len(items)}"
+        )
     array = np.empty(count, object)
     array[:] = items
     return array.reshape(shape)
@@ -139,7 +145,9 @@ def _floats(name: str, datatype: DataType, data: list[Any], dtype: np.dtype[Any]
     kind = array.dtype.kind
     if kind == "O":  # nulls among numbers, or something that is no number at all
         flat = array.ravel().tolist()
-        wrong = next((v for v in flat if v is not None and (isinstance(v, bool) or not isinstance(v, (int, float)))), None)
+        wrong = next(
+            (v for v in flat if v is not None and (isinstance(v, bool) or not isinstance(v, (int, float)))), None
+        )
         if wrong is not None:
             raise InvalidRequest(f"input {name!r}: {_json_kind(wrong)} in {datatype} data")
         return array.astype(dtype)
@@ -197,8 +205,12 @@ def to_json(array: Array) -> list[Any]:
     Errors: ValueError for bytes that JSON can't hold.
     """
     if array.dtype.kind in "OSUT":
-        return [item.decode() if isinstance(item, bytes) else item if item is None else str(item) for item in array.ravel().tolist()]
-    return array.ravel().tolist()  # type: ignore[no-any-return]
+        return [
+            item.decode() if isinstance(item, bytes) else item if item is None else str(item)
+            for item in array.ravel().tolist()
+        ]
+    plain: list[Any] = array.ravel().tolist()
+    return plain
 
 
 def _json_kind(value: Any) -> str:
@@ -207,7 +219,9 @@ def _json_kind(value: Any) -> str:
 
 
 def _array_kind(kind: str) -> str:
-    return {"b": "a boolean", "U": "a string", "O": "a null, a string or a mixture", "f": "a fraction"}.get(kind, "a value of another type")
+    return {"b": "a boolean", "U": "a string", "O": "a null, a string or a mixture", "f": "a fraction"}.get(
+        kind, "a value of another type"
+    )
 
 
 def _plain(exc: Exception) -> str:

@@ -1,6 +1,6 @@
 """The contract of a protocol's codec: two methods.
 
-    body --decode--> Request(inputs) --model--> outputs --encode--> Encoded(json, raw)
+body --decode--> Request(inputs) --model--> outputs --encode--> Encoded(json, raw)
 """
 
 from __future__ import annotations

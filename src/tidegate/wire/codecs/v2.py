@@ -31,7 +31,9 @@ class V2:
             return _raw_request(body, signature)
         if flags & HAS_HEADER_LENGTH:
             if json_length > len(body):
-                raise InvalidRequest(f"Inference-Header-Content-Length is {json_length}, but the body has {len(body)} bytes")
+                raise InvalidRequest(
+                    f"Inference-Header-Content-Length is {json_length}, but the body has {len(body)} bytes"
+                )
             view = memoryview(body)
             return self._decode(view[:json_length], view[json_length:], signature, flags)
         return self._decode(body, None, signature, flags)
@@ -55,7 +57,9 @@ class V2:
             inputs[name] = array
             at += used
         if tail is not None and at != len(tail):
-            raise InvalidRequest(f"{len(tail)} bytes of raw tensors follow the JSON, but its binary_data_size add up to {at}")
+            raise InvalidRequest(
+                f"{len(tail)} bytes of raw tensors follow the JSON, but its binary_data_size add up to {at}"
+            )
         conformed = conform(inputs, signature)
         first = next(iter(conformed.values())) if conformed else None
         rows = int(first.shape[0]) if first is not None and first.ndim and signature.batched else 1
@@ -92,7 +96,9 @@ def _json_data(name: str, array: Array) -> Any:
     try:
         return to_json(array)
     except UnicodeDecodeError as exc:
-        raise PredictError(f"output {name!r} holds bytes that are not UTF-8; ask for it with binary_data: true") from exc
+        raise PredictError(
+            f"output {name!r} holds bytes that are not UTF-8; ask for it with binary_data: true"
+        ) from exc
 
 
 def _tensor(entry: Any, tail: memoryview | None, at: int) -> tuple[str, Array, int]:
@@ -114,9 +120,13 @@ def _tensor(entry: Any, tail: memoryview | None, at: int) -> tuple[str, Array, i
             if "data" in entry:
                 raise InvalidRequest(f"input {name!r} has both data and binary_data_size")
             if tail is None:
-                raise InvalidRequest(f"input {name!r} has binary_data_size, but the header Inference-Header-Content-Length is missing")
+                raise InvalidRequest(
+                    f"input {name!r} has binary_data_size, but the header Inference-Header-Content-Length is missing"
+                )
             if type(size) is not int or size < 0 or at + size > len(tail):
-                raise InvalidRequest(f"input {name!r}: binary_data_size {size!r}, but {len(tail) - at} bytes of raw tensors are left")
+                raise InvalidRequest(
+                    f"input {name!r}: binary_data_size {size!r}, but {len(tail) - at} bytes of raw tensors are left"
+                )
             return name, from_raw(name, datatype, shape, tail[at : at + size]), size
     if "data" not in entry:
         raise InvalidRequest(f"input {name!r} has no data")
@@ -126,7 +136,9 @@ def _tensor(entry: Any, tail: memoryview | None, at: int) -> tuple[str, Array, i
 def _raw_request(body: bytes | memoryview, signature: Signature) -> Request:
     """Triton's raw request: no JSON at all, the body is the only input. Its first free dimension follows from the length."""
     if len(signature.inputs) != 1:
-        raise InvalidRequest(f"a raw body (Inference-Header-Content-Length: 0) needs a model with one input; this one has {len(signature.inputs)}")
+        raise InvalidRequest(
+            f"a raw body (Inference-Header-Content-Length: 0) needs a model with one input; this one has {len(signature.inputs)}"
+        )
     spec = signature.inputs[0]
     shape = list(spec.shape)
     if spec.datatype == "BYTES":

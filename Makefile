@@ -1,0 +1,54 @@
+# make demo     sets everything up and runs the main job (real accidents through a real gateway)
+# make test     sets everything up and passes all tests (under 10 minutes)
+# make install  the .venv alone
+# make bench    the serving benchmark, peers beside us (an hour; see benchmarks/README.md)
+# make check    lint, types, layers
+
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+UV := $(shell command -v uv 2>/dev/null)
+JOBS ?= 2
+
+.PHONY: install demo test test-slow bench check format proto docs clean
+
+install: $(STAMP)
+
+$(STAMP): pyproject.toml
+ifneq ($(UV),)
+	test -x $(BIN)/python || $(UV) venv -q --python $(PYTHON) $(VENV)
+	VIRTUAL_ENV=$(abspath $(VENV)) $(UV) pip install -q -e '.[dev]'
+else
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]'
+endif
+	touch $@
+
+demo: install
+	$(BIN)/tidegate demo
+
+check: install
+	$(BIN)/ruff check src tests benchmarks examples
+	$(BIN)/ruff format --check src tests benchmarks examples
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: check
+	$(BIN)/python -m pytest -m "not slow" -n $(JOBS) --dist loadgroup
+
+test-slow: install
+	$(BIN)/python -m pytest -m slow --timeout 1800
+
+bench: install
+	$(BIN)/python -m benchmarks.serving
+
+format: install
+	$(BIN)/ruff check --fix src tests benchmarks examples
+	$(BIN)/ruff format src tests benchmarks examples
+
+docs: install
+	$(BIN)/python -m tidegate.cli.reference docs/reference
+
+clean:
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache
