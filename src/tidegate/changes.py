@@ -44,8 +44,11 @@ def set_loaded(layout: Layout, model: str, version: str, loaded: bool, *, actor:
 def erase_subject(
     layout: Layout, subject: str, endpoint: str | None, *, dry_run: bool = False, actor: str
 ) -> ErasureReport:
-    """Erase all that is kept of one subject. The audit holds a keyed digest of the subject: a person who was erased must
-    not live on in the record of the erasure, yet who knows the subject can check that it was done."""
+    """Erase all that is kept of one subject.
+
+    The audit holds a keyed digest of the subject: a person who was erased must not live on in the record of it,
+    yet who knows the subject can check that it was done.
+    """
     from tidegate.views.log import erase
 
     report = erase(layout, subject, endpoint, dry_run=dry_run)

@@ -20,7 +20,8 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 from tidegate.errors import ConfigError
 
 _HEAD = """\
-# Tidegate's project file. `tidegate check` validates it, `tidegate up` runs it, `tidegate apply` brings an edit into force.
+# Tidegate's project file. `tidegate check` validates it, `tidegate up` runs it,
+# `tidegate apply` brings an edit into force.
 # Every key and its default: `tidegate schema`, or docs/reference/config.md.
 # yaml-language-server: $schema=.tidegate/tidegate.schema.json
 

@@ -1,6 +1,6 @@
 """The control REST API: what the CLI can ask and change, for programs and the dashboard. OpenAPI at /api/openapi.json.
 
-    request -> guard (Host, Origin) -> access (key, role) -> status | models | project | log | keys -> views, app, changes
+    request -> guard (Host, Origin) -> access (key, role) -> routes -> views, app, changes
             <- {"error": ...} (errors.py)
 
 A process of its own (`python -m tidegate.api STATE_DIR`), so that a slow question never delays a prediction.

@@ -1,6 +1,6 @@
 """The web process: `python -m tidegate.api STATE_DIR`. SIGTERM ends it after the calls in flight.
 
-The port is TIDEGATE_CONTROL_PORT (the supervisor picks it), else server.control of run/project.json, else of the desired state.
+The port is TIDEGATE_CONTROL_PORT (the supervisor picks it), else server.control of the project that is in force.
 """
 
 from __future__ import annotations

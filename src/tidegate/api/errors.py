@@ -25,8 +25,8 @@ from tidegate.errors import (
 )
 
 STATUS: tuple[tuple[type[TidegateError], int], ...] = (
-    (NotFound, 404), (Unauthenticated, 401), (Forbidden, 403), (InvalidRequest, 400), (ConfigError, 400), (ModelError, 400),
-    (RequestError, 400), (StateError, 409), (Unavailable, 503), (DeadlineExceeded, 504),
+    (NotFound, 404), (Unauthenticated, 401), (Forbidden, 403), (InvalidRequest, 400), (ConfigError, 400),
+    (ModelError, 400), (RequestError, 400), (StateError, 409), (Unavailable, 503), (DeadlineExceeded, 504),
 )  # fmt: skip
 
 RESPONSES: dict[int | str, dict[str, Any]] = {

@@ -1,6 +1,7 @@
 """Two checks before anything else, against pages in the user's own browser.
 
-Host: a page of evil.example whose name was re-pointed at 127.0.0.1 (DNS rebinding) sends its own name: refused on a loopback address.
+Host: a page of evil.example whose name was re-pointed at 127.0.0.1 (DNS rebinding) sends its own name: refused on a
+loopback address.
 Where others reach the address keys are required; a browser doesn't send those by itself, so any name may be used.
 Origin: a state-changing call that a page of another site sends carries that site's origin: refused.
 """

@@ -1,8 +1,8 @@
 """The `tidegate` command: one noun a file, each thin; it reads flags, asks the layers below, and shows the answer.
 
-    argv -> main -> app.py (Typer) -> project | run | models | log | keys | ... -> views, app, changes, client -> show.py
+    argv -> main -> app.py (Typer) -> project | running | models | log | keys ... -> views, app, changes, client -> show
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the project is not running, 4 the SLO was missed (loadtest), 130 interrupted.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the project is not running, 4 the SLO was missed, 130 interrupted.
 Nothing heavy is imported before a command needs it.
 """
 

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from tidegate.cli import demo, keys, loadtest, log, models, predict, project, running, status
+from tidegate.cli.common import set_front
 from tidegate.cli.show import print_json
 
 app = typer.Typer(
@@ -23,13 +24,12 @@ app = typer.Typer(
 
 @app.callback()
 def root(
-    context: typer.Context,
     project: Annotated[
         Path | None, typer.Option("--project", "-C", help="The project file, or the folder that holds it.")
     ] = None,
 ) -> None:
     """Serve models, keep every prediction, and let a new model's traffic in only as far as the evidence allows."""
-    context.obj = project
+    set_front(project)
 
 
 @app.command()

@@ -26,6 +26,15 @@ UrlOption = Annotated[str | None, typer.Option("--url", help="The gateway, if no
 KeyOption = Annotated[str | None, typer.Option("--key", help="API key.", envvar="TIDEGATE_KEY", show_envvar=True)]
 
 
+_front: Path | None = None
+
+
+def set_front(given: Path | None) -> None:
+    """The project named before the command: `tidegate -C DIR command`."""
+    global _front
+    _front = given
+
+
 class NotRunning(StateError):
     """The command needs a running project."""
 
@@ -36,7 +45,7 @@ class Place:
     """One project: its file, and its state folder (beside it, or where TIDEGATE_STATE says)."""
 
     def __init__(self, given: Path | None) -> None:
-        given = given or _from_the_front() or Path()
+        given = given or _front or Path()
         self.file = (given / FILE_NAME if given.is_dir() else given).absolute()
 
     @property
@@ -92,12 +101,3 @@ def actor() -> str:
         return f"cli:{getpass.getuser()}"
     except (KeyError, OSError):  # an account without a name, as in some containers
         return f"cli:{os.getuid()}"
-
-
-def _from_the_front() -> Path | None:
-    """`tidegate -C DIR command`: the option given before the command."""
-    import click
-
-    context = click.get_current_context(silent=True)
-    found = context.find_root().obj if context is not None else None
-    return found if isinstance(found, Path) else None

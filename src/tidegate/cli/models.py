@@ -11,7 +11,6 @@ from tidegate.cli import complete
 from tidegate.cli.common import JsonOption, Place, ProjectOption, actor
 from tidegate.cli.show import note, out, print_json, size, state, table
 from tidegate.errors import NotFound, StateError
-from tidegate.plugins import nearest
 
 models = typer.Typer(no_args_is_help=True, help="Add, load, unload, list and show models.")
 
@@ -130,6 +129,8 @@ def show(
 
     [dim]Example:[/]  tidegate models show severity:2
     """
+    from tidegate.plugins import nearest
+
     name, _, version = model.partition(":")
     place = Place(project)
     every = _rows(place)
@@ -162,13 +163,14 @@ def _set_loaded(name: str, loaded: bool, timeout: str, place: Place, json: bool)
     from tidegate.changes import set_loaded
     from tidegate.cli.project import parse_seconds
 
+    seconds = parse_seconds(timeout, "--timeout")
     model, colon, version = name.partition(":")
     if not colon:
         raise typer.BadParameter(f"{name!r}: name the version as well, as {name}:1", param_hint="MODEL:VERSION")
     revision = set_loaded(place.layout, model, version, loaded, actor=actor())
     word = "loaded" if loaded else "unloaded"
     if place.is_running():
-        force = app.wait_in_force(place.layout, revision, parse_seconds(timeout, "--timeout"))
+        force = app.wait_in_force(place.layout, revision, seconds)
         broken = [reason for reason in force.failed if reason.startswith(f"{name}:")]
         if loaded and broken:
             raise StateError(broken[0])

@@ -80,7 +80,8 @@ def check(project: ProjectOption = None, json: JsonOption = False) -> None:
     if json:
         print_json({"ok": True, "models": len(parsed.models), "versions": versions, "endpoints": len(parsed.endpoints)})
     else:
-        counts = f"{_many(versions, 'version')} of {_many(len(parsed.models), 'model')}, {_many(len(parsed.endpoints), 'endpoint')}"
+        counts = f"{_many(versions, 'version')} of {_many(len(parsed.models), 'model')}, "
+        counts += _many(len(parsed.endpoints), "endpoint")
         out().print(f"[green]{place.file.name} is right[/]: {counts}")
 
 
@@ -117,6 +118,7 @@ def apply_and_wait(place: Place, *, dry_run: bool = False, wait: bool = True, ti
     """
     from tidegate import app
 
+    seconds = parse_seconds(timeout, "--timeout")
     running = place.is_running()
     result = app.apply(place.layout, place.file, actor=actor(), dry_run=dry_run, progress=None)
     failed: list[str] = []
@@ -125,7 +127,6 @@ def apply_and_wait(place: Place, *, dry_run: bool = False, wait: bool = True, ti
         for change in result.changes:
             screen.print(f"  {change}", markup=False)
     if running and wait and not dry_run:
-        seconds = parse_seconds(timeout, "--timeout")
         force = app.wait_in_force(
             place.layout,
             result.revision,
@@ -184,7 +185,7 @@ def locate(model_file: str, base: Path) -> tuple[str, str]:
 def default_name(model_file: str) -> str:
     """A model's name, from what it is loaded from.
 
-    >>> default_name("models/severity.skops"), default_name("pkg.mod:Model"), default_name("http://host:8080/v2/models/x/")
+    >>> default_name("models/severity.skops"), default_name("pkg.mod:Model"), default_name("http://host/v2/models/x/")
     ('severity', 'Model', 'x')
     """
     if "://" in model_file:

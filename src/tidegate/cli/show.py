@@ -1,4 +1,4 @@
-"""How answers look: JSON for programs, tables and one-line messages for people. Messages go to stderr, answers to stdout."""
+"""How answers look: JSON for programs, tables and messages for people. Answers go to stdout, the rest to stderr."""
 
 from __future__ import annotations
 
@@ -64,7 +64,8 @@ def table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, right: Itera
 
 
 STATE_STYLES = {
-    "ready": "green", "running": "green", "starting": "yellow", "loading": "yellow", "backoff": "yellow", "stopping": "yellow",
+    "ready": "green", "running": "green",
+    "starting": "yellow", "loading": "yellow", "backoff": "yellow", "stopping": "yellow",
     "failed": "red", "unavailable": "red", "not running": "red", "stopped": "dim", "unloaded": "dim",
 }  # fmt: skip
 

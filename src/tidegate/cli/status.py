@@ -98,8 +98,8 @@ def render(view: StatusView) -> Any:
         return Text.from_markup("[yellow]not running[/]; `tidegate up` starts it")
     parts: list[Any] = [
         Text.from_markup(
-            f"[bold]{view.project}[/]  {_revision(view)}  {view.traffic.rps:,.1f} requests/s, {view.in_flight} in flight, "
-            f"{size(view.rss)} in all"
+            f"[bold]{view.project}[/]  {_revision(view)}  {view.traffic.rps:,.1f} requests/s, "
+            f"{view.in_flight} in flight, {size(view.rss)} in all"
         ),
         Text.from_markup(
             f"[dim]HTTP[/] {view.http}  [dim]gRPC[/] {view.grpc or 'off'}  [dim]control[/] {view.control}"
@@ -156,8 +156,8 @@ def _endpoints(view: StatusView) -> Any:
 def _versions(view: StatusView) -> Any:
     rows = [
         (
-            f"{v.model}:{v.version}", state(v.state), v.platform, f"{v.ready}/{v.replicas}", str(v.restarts), size(v.rss),
-            f"{v.load_seconds:.2f} s" if v.load_seconds else "-", v.reason,
+            f"{v.model}:{v.version}", state(v.state), v.platform, f"{v.ready}/{v.replicas}", str(v.restarts),
+            size(v.rss), f"{v.load_seconds:.2f} s" if v.load_seconds else "-", v.reason,
         )
         for v in view.versions
     ]  # fmt: skip
@@ -168,7 +168,8 @@ def _versions(view: StatusView) -> Any:
 def _processes(view: StatusView) -> Any:
     rows = [
         (
-            p.kind if p.kind != "runner" else f"runner {p.model}:{p.version}", p.name if p.kind != "runner" else str(p.replica),
+            p.kind if p.kind != "runner" else f"runner {p.model}:{p.version}",
+            p.name if p.kind != "runner" else str(p.replica),
             state(p.state), str(p.pid or "-"), ago(p.uptime), str(p.restarts), size(p.rss), p.reason,
         )
         for p in view.processes
