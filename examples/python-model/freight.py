@@ -2,8 +2,8 @@
 
     weight, distance, service --> price in euros, and whether a person should look at it
 
-Arrays in, arrays out, one element a row. The annotations and `signature` say what callers must send; Tidegate checks that before
-`predict` is called, so there is nothing to check here.
+Arrays in, arrays out, one element a row. `signature` says what callers must send; Tidegate checks that before `predict`
+is called, so there is nothing to check here.
 """
 
 import json

@@ -1,0 +1,85 @@
+"""`tidegate demo` as a person or a checker runs it: a real process, the real accidents, fewer of them."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tidegate.demo import data
+from tidegate.errors import StateError
+
+ROWS = 120
+YEARS = ["2017", "2018", "2019", "2020", "2021"]
+
+
+@pytest.fixture
+def workdir(tmp_path: Path) -> Path:
+    """A folder of its own for the demo, with the data there already."""
+    try:
+        file = data.fetch(Path(__file__).parents[2] / ".demo")
+    except StateError as exc:
+        pytest.skip(f"NO DATA, SO THE DEMO IS NOT TESTED: {exc}")
+    folder = tmp_path / "demo"
+    folder.mkdir()
+    shutil.copy(file, folder)
+    return folder
+
+
+def start(workdir: Path, *options: str) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "tidegate", "demo", "--workdir", str(workdir), "--rows", str(ROWS), *options]
+    env = {**os.environ, "PYTHONUNBUFFERED": "1"}
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env)
+
+
+def left_of(workdir: Path) -> list[str]:
+    """The processes that still work for a demo in this folder."""
+    left = []
+    for process in psutil.process_iter(["cmdline"]):
+        line = " ".join(process.info["cmdline"] or [])
+        if str(workdir) in line:
+            left.append(line)
+    return left
+
+
+def test_once_writes_a_report_that_the_log_bears_out(workdir: Path, tmp_path: Path) -> None:
+    report = tmp_path / "figures" / "report.json"
+    process = start(workdir, "--once", "--speed", "400", "--report", str(report))
+    said, _ = process.communicate(timeout=110)
+    assert process.returncode == 0, said
+    found = json.loads(report.read_text())
+    assert found["requests"] == found["acknowledged"] == found["logged"] == found["labelled"] == 5 * ROWS
+    assert found["errors"] == found["missing"] == found["repeated"] == 0
+    assert list(found["auc_by_year"]) == YEARS
+    assert found["auc_by_year"]["2017"] > 0.6, "of 120 rows; the whole year gives .719"
+    assert found["base_rate_by_year"]["2018"] > 0.2 > found["base_rate_by_year"]["2021"]
+    assert 0 < found["p50_ms"] <= found["p99_ms"]
+    assert "each exactly once" in said
+    assert left_of(workdir) == []
+
+
+def test_ctrl_c_ends_all_that_was_started(workdir: Path) -> None:
+    process = start(workdir, "--speed", "20")
+    try:
+        running = workdir / ".tidegate" / "run" / "processes.json"
+        noted = workdir / "acknowledged.txt"
+        deadline = time.monotonic() + 90
+        while not noted.exists():
+            assert process.poll() is None and time.monotonic() < deadline, process.communicate(timeout=10)[0]
+            time.sleep(0.1)
+        assert running.exists() and len(left_of(workdir)) > 3
+        process.send_signal(signal.SIGINT)
+        said, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 130, said
+    assert "all that was started has ended" in said and "Traceback" not in said
+    assert left_of(workdir) == []
