@@ -4,7 +4,7 @@
        '--- whatever that can't read: one by one with wire/codecs ---------------------------------^
                                                      '--- not even that: the row stands, the body goes to `extra`
 
-Why: decoding one small body with a codec costs some 100 us. Nearly all bodies of an endpoint are equal but for their
+Why: decoding one small body with a codec costs 50 to 500 us. Nearly all bodies of an endpoint are equal but for their
 numbers, so a body is split into skeleton and data by one regular expression, a skeleton is understood once, and the
 data of thousands of bodies are parsed column by column.
 """
