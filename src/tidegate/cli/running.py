@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tidegate.cli import FAILED
 from tidegate.cli.common import JsonOption, Place, ProjectOption, reachable
 from tidegate.cli.show import note, print_json
 from tidegate.errors import ConfigError, StateError
@@ -46,6 +47,8 @@ def up(
 
         processes = _start_detached(place, parse_seconds(timeout, "--timeout"))
         _greet(processes, time.monotonic() - began, json, "`tidegate down` ends it")
+        if any(process.state == "failed" for process in processes.processes):
+            raise typer.Exit(FAILED)  # it is up, and serves what can be served
         return
     from tidegate import supervisor
 
