@@ -12,4 +12,4 @@ def test_the_readme_works(reader: Callable[[Path], Any]) -> None:
     _, one, thousand, wrong, _ = said
     assert '"data":[8.21]' in one.replace(" ", ""), "(4.5 + 0.0021 * 2.5 kg * 120 km) * 1.6"
     assert thousand.index("sunday") < thousand.index("express") < thousand.index("standard")
-    assert "error" in wrong and "weight_kg" in wrong
+    assert "error" in wrong and "missing input 'distance_km'" in wrong
