@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import psutil
@@ -34,8 +35,8 @@ def workdir(tmp_path: Path) -> Path:
     return folder
 
 
-def start(workdir: Path, *options: str) -> subprocess.Popen[str]:
-    command = [sys.executable, "-m", "tidegate", "demo", "--workdir", str(workdir), "--rows", str(ROWS), *options]
+def start(workdir: Path, *options: str, rows: int = ROWS) -> subprocess.Popen[str]:
+    command = [sys.executable, "-m", "tidegate", "demo", "--workdir", str(workdir), "--rows", str(rows), *options]
     env = {**os.environ, "PYTHONUNBUFFERED": "1"}
     return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, env=env)
 
@@ -82,4 +83,24 @@ def test_ctrl_c_ends_all_that_was_started(workdir: Path) -> None:
         process.kill()
     assert process.returncode == 130, said
     assert "all that was started has ended" in said and "Traceback" not in said
+    assert left_of(workdir) == []
+
+
+def test_without_once_it_stays_up_until_it_is_told_to_end(workdir: Path) -> None:
+    process = start(workdir, rows=10)
+    assert process.stdout is not None
+    said = []
+    try:
+        for line in process.stdout:
+            said.append(line)
+            if "still up" in line:
+                address = line.split()[2]
+                break
+        with urllib.request.urlopen(f"{address}/v2/models/severity/ready", timeout=10) as answer:
+            assert answer.status == 200
+        process.terminate()
+        rest, _ = process.communicate(timeout=60)
+    finally:
+        process.kill()
+    assert process.returncode == 0, "".join(said) + rest
     assert left_of(workdir) == []

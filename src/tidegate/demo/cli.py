@@ -11,7 +11,7 @@ import asyncio
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -154,7 +154,8 @@ async def _look(progress: Progress, system: System) -> None:
     """Read the log beside the replay, in a thread, so that a slow query doesn't hold the traffic back."""
     while True:
         await asyncio.sleep(LOOK_EVERY)
-        await asyncio.to_thread(figures.update, progress, system.layout, ENDPOINT)
+        with suppress(TidegateError):  # looked at again in a moment; at the end it must succeed
+            await asyncio.to_thread(figures.update, progress, system.layout, ENDPOINT)
         await asyncio.to_thread(figures.health, progress, system.layout)
 
 
