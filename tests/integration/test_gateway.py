@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import pytest
-
 from tests.support.system import System, wait_until
 
 BODY = {"inputs": [{"name": "x", "shape": [1, 3], "datatype": "FP64", "data": [1, 2, 3]}]}
@@ -32,7 +31,9 @@ def test_answer_names_prediction_version_and_role(system: System) -> None:
 def test_what_was_answered_is_in_the_journal(system: System) -> None:
     answer = system.row([4, 5, 6], [1, 1, 1], headers={"x-user-id": "u-1", "traceparent": "00-abc"})
     record = next(r for r in system.journal("row") if r["id"] == answer.json()["parameters"]["prediction_id"])
-    assert record["status"] == 200 and record["rows"] == 2 and record["subject"] == "u-1" and record["trace"] == "00-abc"
+    assert (
+        record["status"] == 200 and record["rows"] == 2 and record["subject"] == "u-1" and record["trace"] == "00-abc"
+    )
     assert record["request"]["inputs"][0]["data"] == [4, 5, 6, 1, 1, 1]
     assert record["outputs"][0]["data"] == [15.0, 3.0]
 
@@ -46,12 +47,32 @@ def test_what_was_answered_is_in_the_journal(system: System) -> None:
         (b"{}", 400, "inputs must be a list"),
         (b'{"inputs": [{"name":"x","shape":[1,3],"datatype":"FP64","data":[1,NaN,3]}]}', 400, "not valid JSON"),
         (b"[" * 100_000, 400, "not valid JSON"),
-        ({"inputs": [{"name": "x", "shape": [1, 4], "datatype": "FP64", "data": [1, 2, 3, 4]}]}, 400, "doesn't fit [-1, 3]"),
-        ({"inputs": [{"name": "x", "shape": [1, 3], "datatype": "FP64", "data": [1, 2]}]}, 400, "needs 3 elements, the data has 2"),
-        ({"inputs": [{"name": "x", "shape": [1, 3], "datatype": "FP64", "data": ["a", "b", "c"]}]}, 400, "string in FP64"),
-        ({"inputs": [{"name": "x", "shape": [1, 3], "datatype": "FLOAT", "data": [1, 2, 3]}]}, 400, "unknown datatype 'FLOAT'"),
+        (
+            {"inputs": [{"name": "x", "shape": [1, 4], "datatype": "FP64", "data": [1, 2, 3, 4]}]},
+            400,
+            "doesn't fit [-1, 3]",
+        ),
+        (
+            {"inputs": [{"name": "x", "shape": [1, 3], "datatype": "FP64", "data": [1, 2]}]},
+            400,
+            "needs 3 elements, the data has 2",
+        ),
+        (
+            {"inputs": [{"name": "x", "shape": [1, 3], "datatype": "FP64", "data": ["a", "b", "c"]}]},
+            400,
+            "string in FP64",
+        ),
+        (
+            {"inputs": [{"name": "x", "shape": [1, 3], "datatype": "FLOAT", "data": [1, 2, 3]}]},
+            400,
+            "unknown datatype 'FLOAT'",
+        ),
         ({"inputs": [{"name": "y", "shape": [1, 3], "datatype": "FP64", "data": [1, 2, 3]}]}, 400, "missing input 'x'"),
-        ({"inputs": [{"name": "x", "shape": [1, 3], "datatype": "BYTES", "data": ["1", "2", "3"]}]}, 400, "the model takes FP64"),
+        (
+            {"inputs": [{"name": "x", "shape": [1, 3], "datatype": "BYTES", "data": ["1", "2", "3"]}]},
+            400,
+            "the model takes FP64",
+        ),
         ({"inputs": [{"name": "x", "shape": [-1, 3], "datatype": "FP64", "data": []}]}, 400, "0 or more"),
         ({"inputs": [{"name": "x", "shape": [1, 3], "datatype": "FP64"}]}, 400, "no data"),
         ({**BODY, "outputs": [{"name": "nope"}]}, 400, "unknown output 'nope'"),
@@ -86,7 +107,10 @@ def test_content_types(system: System) -> None:
     for kind in ("text/plain", "application/xml", "multipart/form-data; boundary=x"):
         answer = system.post("/v2/models/row/infer", BODY, headers={"content-type": kind})
         assert answer.status == 415 and "application/json" in answer.json()["error"]
-    assert system.post("/v2/models/row/infer", BODY, headers={"content-type": "application/json; charset=utf-8"}).status == 200
+    assert (
+        system.post("/v2/models/row/infer", BODY, headers={"content-type": "application/json; charset=utf-8"}).status
+        == 200
+    )
 
 
 def binary_body(values: list[float], size: int | None = None) -> tuple[bytes, dict[str, str]]:
@@ -94,7 +118,12 @@ def binary_body(values: list[float], size: int | None = None) -> tuple[bytes, di
     head = json.dumps(
         {
             "inputs": [
-                {"name": "x", "shape": [1, 3], "datatype": "FP64", "parameters": {"binary_data_size": len(raw) if size is None else size}}
+                {
+                    "name": "x",
+                    "shape": [1, 3],
+                    "datatype": "FP64",
+                    "parameters": {"binary_data_size": len(raw) if size is None else size},
+                }
             ],
             "parameters": {"binary_data_output": True},
         }
@@ -116,15 +145,27 @@ def test_wrong_binary_lengths(system: System) -> None:
     body, headers = binary_body([1, 2, 3])
     assert system.post("/v2/models/row/infer", body + b"x", headers=headers).status == 400
     assert system.post("/v2/models/row/infer", body[:-1], headers=headers).status == 400
-    assert system.post("/v2/models/row/infer", body, headers={**headers, "inference-header-content-length": "99999"}).status == 400
-    assert system.post("/v2/models/row/infer", body, headers={**headers, "inference-header-content-length": "-1"}).status == 400
+    assert (
+        system.post(
+            "/v2/models/row/infer", body, headers={**headers, "inference-header-content-length": "99999"}
+        ).status
+        == 400
+    )
+    assert (
+        system.post("/v2/models/row/infer", body, headers={**headers, "inference-header-content-length": "-1"}).status
+        == 400
+    )
     short, headers = binary_body([1, 2, 3], size=16)
     assert system.post("/v2/models/row/infer", short, headers=headers).status == 400
 
 
 def test_packed_bodies(system: System) -> None:
     text = json.dumps(BODY).encode()
-    for name, packed in (("gzip", gzip.compress(text)), ("deflate", zlib.compress(text)), ("deflate", zlib.compress(text)[2:-4])):
+    for name, packed in (
+        ("gzip", gzip.compress(text)),
+        ("deflate", zlib.compress(text)),
+        ("deflate", zlib.compress(text)[2:-4]),
+    ):
         answer = system.post("/v2/models/row/infer", packed, headers={"content-encoding": name})
         assert answer.status == 200, (name, answer.body)
     assert system.post("/v2/models/row/infer", b"nonsense", headers={"content-encoding": "gzip"}).status == 400
@@ -153,7 +194,9 @@ def test_chunked_bodies(system: System) -> None:
     host = urllib.parse.urlsplit(system.http)
     text = json.dumps(BODY).encode()
     with socket.create_connection((host.hostname, host.port), timeout=10) as sock:
-        sock.sendall(b"POST /v2/models/row/infer HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n")
+        sock.sendall(
+            b"POST /v2/models/row/infer HTTP/1.1\r\nhost: x\r\nconnection: close\r\ntransfer-encoding: chunked\r\n\r\n"
+        )
         for at in range(0, len(text), 20):
             part = text[at : at + 20]
             sock.sendall(b"%x\r\n%b\r\n" % (len(part), part))
@@ -202,7 +245,10 @@ def test_metadata_and_health(system: System) -> None:
 
 
 def test_kserve_v1_and_mlflow(system: System) -> None:
-    assert system.post("/v1/models/row:predict", {"instances": [[1, 2, 3], [4, 5, 6]]}).json()["predictions"] == [6.0, 15.0]
+    assert system.post("/v1/models/row:predict", {"instances": [[1, 2, 3], [4, 5, 6]]}).json()["predictions"] == [
+        6.0,
+        15.0,
+    ]
     answer = system.post("/serving-endpoints/row/invocations", {"inputs": [[1, 2, 3]]})
     assert answer.status == 200 and answer.json()["predictions"] == [6.0]
     answer = system.post("/invocations", {"inputs": [[1, 2, 3]]})
@@ -214,9 +260,9 @@ def test_feedback_is_journaled(system: System) -> None:
     identity = system.row([1, 2, 3]).headers["tidegate-prediction-id"]
     sent = {"prediction_id": identity, "kind": "label", "value": 1, "key": "k1", "time": "2026-01-02T03:04:05Z"}
     assert system.post("/v2/models/row/feedback", sent).json() == {"accepted": 1}
-    assert system.post("/v2/models/row/feedback", {"feedback": [sent, {**sent, "kind": "event", "name": "click", "key": "k2"}]}).json() == {
-        "accepted": 2
-    }
+    assert system.post(
+        "/v2/models/row/feedback", {"feedback": [sent, {**sent, "kind": "event", "name": "click", "key": "k2"}]}
+    ).json() == {"accepted": 2}
     found = [r for r in system.journal("row") if r["kind"] == "feedback" and r["prediction_id"] == identity]
     assert len(found) == 3 and found[0]["value"] == 1 and found[0]["time"] == 1767323045000000000
     for bad, says in (

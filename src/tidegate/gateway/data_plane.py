@@ -216,7 +216,9 @@ class DataPlane:
         if link is None:
             state = target.version.state
             why = f": {target.version.reason}" if target.version.reason else ""
-            message = f"version {target.version.version!r} of model {target.version.model!r} is {state if state != 'READY' else 'restarting'}{why}"
+            version = target.version
+            state = version.state if version.state != "READY" else "restarting"
+            message = f"version {version.version!r} of model {version.model!r} is {state}{why}"
             return self._refuse(future, call, route, target, 503, message, 1.0)
         budget = route.endpoint.timeout if call.budget is None else min(call.budget, 86400.0)
         started = time.monotonic()

@@ -80,8 +80,47 @@ class HttpDoor:
             target = self._targets.get(scope.path) or self._target(scope.path)
             if target is None or scope.method != "POST":
                 await self._other(scope, proto)
-            else:
-                await self._predict(scope, proto, target)
+                return
+            # From here to `infer` everything is in this one coroutine: each nested one would cost its creation and two more steps
+            get = scope.headers.get
+            plane = self._plane
+            endpoint, version, codec = target
+            table = plane.table
+            route = table.routes.get(endpoint)
+            call = Call(endpoint, b"", codec, version)
+            if table.source.require_keys:
+                plane.authenticate(_secret(get), "predict")
+            try:
+                length = get("content-length")
+                limit = route.endpoint.max_body if route is not None else MAX_BODY
+                if length is not None and length.isdecimal() and int(length) <= limit:
+                    future = proto()
+                    call.body = future.result() if future.done() else await self._read(future)
+                else:
+                    call.body = await self._long_body(proto, length, limit)
+                packed = get("content-encoding")
+                if packed is not None:
+                    call.body = await self._unpacked(call.body, packed, limit)
+                content = get("content-type")
+                if content != "application/json" and content is not None:
+                    call.codec = codec = _codec_for(codec, content)
+                header_length = get("inference-header-content-length")
+                if header_length is not None and codec == _V2:
+                    call.json_length, call.flags = _header_length(header_length, len(call.body))
+                budget = get("x-request-timeout-ms")
+                if budget is not None:
+                    call.budget = _budget(budget)
+                if not endpoint:
+                    raise NotFound(self._which())
+            except TidegateError as exc:
+                self._answer(scope, proto, codec, await plane.refuse(call, status_of(exc), str(exc)))
+                return
+            trace = get("traceparent")
+            if trace is not None:
+                call.trace = trace[:55]
+            if route is not None and route.subject_header:
+                call.subject = (get(route.subject_header) or "")[:200]
+            self._answer(scope, proto, codec, await plane.infer(call))
         except TidegateError as exc:
             self._error(scope, proto, status_of(exc), str(exc), getattr(exc, "retry_after", 0.0))
         except asyncio.CancelledError:
@@ -89,6 +128,10 @@ class HttpDoor:
         except Exception as exc:  # a fault of ours: said to the caller without its insides
             self._error(scope, proto, 500, f"internal error: {type(exc).__name__}")
             self._pages.fault(exc)
+
+    def _which(self) -> str:
+        known = ", ".join(sorted(self._plane.table.routes)) or "none"
+        return f"/invocations needs one endpoint; there are: {known}. Use /serving-endpoints/NAME/invocations"
 
     def _target(self, path: str) -> tuple[str, str, int] | None:
         """(endpoint, version, codec) of a path that asks for a prediction, else None. Kept for endpoints that exist."""
@@ -102,84 +145,38 @@ class HttpDoor:
             self._targets[path] = (name, version, codec)
         return name, version, codec
 
-    async def _predict(self, scope: Any, proto: Any, target: tuple[str, str, int]) -> None:
-        plane = self._plane
-        endpoint, version, codec = target
-        get = scope.headers.get
-        route = plane.table.routes.get(endpoint)
-        limit = route.endpoint.max_body if route is not None else MAX_BODY
-        call = Call(endpoint, b"", codec, version)
-        if plane.table.source.require_keys:
-            plane.authenticate(_secret(get), "predict")
-        try:
-            call.body = body = await self._body(proto, get, limit)
-            content = get("content-type")
-            if content is not None and content != "application/json":
-                call.codec = codec = _codec_for(codec, content)
-            length = get("inference-header-content-length")
-            if length is not None and codec == _V2:
-                call.json_length, call.flags = _header_length(length, len(body))
-            budget = get("x-request-timeout-ms")
-            if budget is not None:
-                call.budget = _budget(budget)
-        except TidegateError as exc:
-            answer = await plane.refuse(call, status_of(exc), str(exc))
-            self._error(scope, proto, answer.status, answer.message, answer.retry_after, answer.prediction_id)
-            return
-        if not endpoint:
-            known = ", ".join(sorted(plane.table.routes)) or "none"
-            message = f"/invocations needs one endpoint; there are: {known}. Use /serving-endpoints/NAME/invocations"
-            answer = await plane.refuse(call, 404, message)
-            self._error(scope, proto, 404, answer.message, prediction_id=answer.prediction_id)
-            return
-        trace = get("traceparent")
-        if trace is not None:
-            call.trace = trace[:55]
-        if route is not None and route.subject_header:
-            call.subject = (get(route.subject_header) or "")[:200]
-        self._answer(scope, proto, codec, await plane.infer(call))
-
-    async def _body(self, proto: Any, get: Callable[[str], str | None], limit: int) -> bytes:
-        """The whole body, unpacked. Errors: TooLarge before it is read where its length is told, InvalidRequest."""
-        length = get("content-length")
+    async def _long_body(self, proto: Any, length: str | None, limit: int) -> bytes:
+        """A body of unknown or too great length. Errors: TooLarge, before it is read where its length is told."""
         if length is not None and length.isdecimal():
-            size = int(length)
+            raise TooLarge(f"the body has {int(length)} bytes, the limit is {limit} (maxBody)")
+        parts: list[bytes] = []
+        size = 0
+        async for part in proto:
+            size += len(part)
             if size > limit:
-                raise TooLarge(f"the body has {size} bytes, the limit is {limit} (maxBody)")
-            body: bytes = await self._read(proto)
-        else:
-            parts: list[bytes] = []
-            size = 0
-            async for part in proto:
-                size += len(part)
-                if size > limit:
-                    raise TooLarge(f"the body has more than {limit} bytes (maxBody)")
-                parts.append(bytes(part))
-            body = b"".join(parts)
-        encoding = get("content-encoding")
-        if encoding is not None and encoding != "identity":
-            loop = asyncio.get_running_loop()
-            body = (
-                unpack(body, encoding, limit)
-                if len(body) < SMALL
-                else await loop.run_in_executor(None, unpack, body, encoding, limit)
-            )
-        return body
+                raise TooLarge(f"the body has more than {limit} bytes (maxBody)")
+            parts.append(bytes(part))
+        return b"".join(parts)
 
-    async def _read(self, proto: Any) -> bytes:
-        """Read a body, but not for ever: what a slow client holds open is let go after READ_TIMEOUT by `sweep`."""
-        future = proto()
-        if future.done():
-            return future.result()  # type: ignore[no-any-return]
+    async def _unpacked(self, body: bytes, encoding: str, limit: int) -> bytes:
+        if encoding == "identity":
+            return body
+        if len(body) < SMALL:
+            return unpack(body, encoding, limit)
+        return await asyncio.get_running_loop().run_in_executor(None, unpack, body, encoding, limit)
+
+    async def _read(self, future: Any) -> bytes:
+        """Wait for a body, but not for ever: what a slow client holds open is let go after READ_TIMEOUT by `sweep`."""
         self._reads += 1
         key = self._reads
         self._reading[key] = (time.monotonic() + READ_TIMEOUT, future.cancel)
         try:
-            return await future  # type: ignore[no-any-return]
+            body: bytes = await future
         except asyncio.CancelledError:
             raise InvalidRequest(f"the body did not arrive within {READ_TIMEOUT:g} s") from None
         finally:
             del self._reading[key]
+        return body
 
     def sweep(self) -> None:
         """Let go of bodies that don't arrive. Called once a second."""
@@ -258,7 +255,13 @@ class HttpDoor:
 
     async def _other(self, scope: Any, proto: Any) -> None:
         if scope.method in ("POST", "PUT", "PATCH"):
-            body = await self._body(proto, scope.headers.get, self._pages.max_body)
+            get = scope.headers.get
+            length, limit = get("content-length"), self._pages.max_body
+            if length is not None and length.isdecimal() and int(length) <= limit:
+                body = await self._read(proto())
+            else:
+                body = await self._long_body(proto, length, limit)
+            body = await self._unpacked(body, get("content-encoding") or "identity", limit)
         else:
             body = b""
         reply: Reply = await self._pages.handle(

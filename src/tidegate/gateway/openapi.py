@@ -38,7 +38,10 @@ _SCHEMAS: dict[str, Any] = {
             "inputs": {"type": "array", "minItems": 1, "items": {"$ref": "#/components/schemas/InputTensor"}},
             "outputs": {
                 "type": "array",
-                "items": {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}, "parameters": {"type": "object"}}},
+                "items": {
+                    "type": "object", "required": ["name"],
+                    "properties": {"name": {"type": "string"}, "parameters": {"type": "object"}},
+                },
             },
         },
     },
@@ -82,7 +85,8 @@ def _responses(good: Any, *statuses: int, error: str = "Error") -> dict[str, Any
     words = {
         400: "the request is malformed, or doesn't fit the model's signature", 401: "a key is required", 403: "the key's role is too low",
         404: "no such name", 413: "the body passes the limit", 415: "a content type or encoding not read here",
-        429: "too many requests in flight", 500: "the model failed", 503: "not ready, or the log can't be written", 504: "the deadline passed",
+        429: "too many requests in flight", 500: "the model failed", 503: "not ready, or the log can't be written",
+        504: "the deadline passed",
     }  # fmt: skip
     return {"200": {"description": "done", "content": _content(good)}} | {
         str(status): {"description": words[status], "content": _content(_ref(error))} for status in statuses

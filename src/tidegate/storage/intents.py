@@ -1,6 +1,6 @@
 """Wishes that a gateway passes on: it changes nothing itself, it leaves a note for the controller.
 
-    gateway --run/intents/<time>-<n>.json--> controller (acts, records who asked, deletes the note)
+gateway --run/intents/<time>-<n>.json--> controller (acts, records who asked, deletes the note)
 """
 
 from __future__ import annotations
@@ -35,7 +35,8 @@ class Intents:
         self._count += 1
         self._folder.mkdir(mode=0o700, exist_ok=True)
         write_atomic(
-            self._folder / f"{time.time_ns()}-{os.getpid()}-{self._count}.json", msgspec.json.encode(Intent(action, model, version, actor))
+            self._folder / f"{time.time_ns()}-{os.getpid()}-{self._count}.json",
+            msgspec.json.encode(Intent(action, model, version, actor)),
         )
 
     def take(self) -> list[Intent]:

@@ -54,7 +54,9 @@ def segment_name(slot: str, segment: int) -> str:
 
 def next_segment(folder: Path, slot: str) -> int:
     """One past the newest segment of this slot, so that a new process never appends after a torn line."""
-    numbers = [int(p.stem.rpartition("-")[2]) for p in folder.glob(f"{slot}-*.ndjson") if p.stem.rpartition("-")[0] == slot]
+    numbers = [
+        int(p.stem.rpartition("-")[2]) for p in folder.glob(f"{slot}-*.ndjson") if p.stem.rpartition("-")[0] == slot
+    ]
     low = folder / f"{slot}.next"  # segments may all have been deleted after ingest; numbers must not come back
     try:
         numbers.append(int(low.read_text()) - 1)

@@ -1,8 +1,8 @@
 """Protocols: a body in, a Request out; outputs in, the answer's bytes out. Each implements `base.Codec`; one file a protocol.
 
-    v2.py      Open Inference Protocol: JSON, with the binary tensor extension both ways
-    v1.py      KServe v1: {"instances": [...]} -> {"predictions": [...]}
-    mlflow.py  MLflow /invocations: dataframe_split, dataframe_records, instances, inputs, text/csv
+v2.py      Open Inference Protocol: JSON, with the binary tensor extension both ways
+v1.py      KServe v1: {"instances": [...]} -> {"predictions": [...]}
+mlflow.py  MLflow /invocations: dataframe_split, dataframe_records, instances, inputs, text/csv
 """
 
 from __future__ import annotations
