@@ -80,7 +80,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--seconds", type=float, default=4, help="of each visit")
     parser.add_argument("--placement", choices=["pinned", "free", "both"], default="both")
     parser.add_argument("--workers", type=int, default=0, help="server workers of every system (0: 1 pinned, 2 free)")
-    parser.add_argument("--name", default="compare", help="results/NAME-PLACEMENT.json")
+    parser.add_argument("--name", default="compare", help="results/NAME-PLACEMENT.json; empty: write nothing")
     given = parser.parse_args(words)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended by SIGTERM"))  # so that what we started is ended too
     systems = choose(given.peers)
@@ -90,7 +90,8 @@ def main(words: Sequence[str] | None = None) -> None:
         workers = given.workers or (1 if pinned else 2)
         say(f"{len(systems)} systems, placement {placement}, {workers} worker(s) each")
         content = run(systems, connections, given.rounds, given.seconds, workers, pinned)
-        results.write(f"{given.name}-{placement}", content, pinned=pinned)
+        if given.name:
+            results.write(f"{given.name}-{placement}", content, pinned=pinned)
         print(report.compare(content))
 
 

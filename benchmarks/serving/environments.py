@@ -54,7 +54,7 @@ def _install(name: str, requirements: Path) -> None:
     if uv:
         steps = [
             [uv, "venv", "-q", "--python", sys.executable, str(folder)],
-            [uv, "pip", "install", "-p", str(python(name)), "-r", str(requirements)],
+            [uv, "pip", "install", "--compile-bytecode", "-p", str(python(name)), "-r", str(requirements)],
         ]
     else:
         steps = [

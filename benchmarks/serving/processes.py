@@ -49,7 +49,7 @@ def start(command: Sequence[str], env: Mapping[str, str], folder: Path, name: st
     with log.open("wb") as out:
         child = subprocess.Popen(
             [*pin, *command],
-            env={**os.environ, **env, TAG: tag},
+            env={**_usual(os.environ), **env, TAG: tag},
             cwd=folder,
             stdin=subprocess.DEVNULL,
             stdout=out,
@@ -72,6 +72,11 @@ def resume(server: Server) -> None:
     for pid in server.pids:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGCONT)
+
+
+def _usual(env: Mapping[str, str]) -> dict[str, str]:
+    """Without a developer's switch that would have every process compile all its modules at every start."""
+    return {name: value for name, value in env.items() if name != "PYTHONDONTWRITEBYTECODE"}
 
 
 def ask_to_end(server: Server) -> None:

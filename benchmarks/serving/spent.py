@@ -24,6 +24,7 @@ from benchmarks.serving.grow import measure
 from benchmarks.serving.say import say, stop
 
 SAMPLES_A_SECOND = 250
+NATIVE = "(threads without Python: Granian's HTTP)"
 
 
 def profile(one: Alone, body: Path, seconds: float, folder: Path) -> dict[str, Any]:
@@ -62,7 +63,7 @@ def top(file: Path, count: int = 15) -> dict[str, Any]:
     total: Counter[str] = Counter()
     for line in file.read_text().splitlines():
         stack, _, number = line.rpartition(" ")
-        frames = [re.sub(r":\d+\)$", ")", frame) for frame in stack.split(";")]
+        frames = [re.sub(r":\d+\)$", ")", frame) or NATIVE for frame in stack.split(";")]
         if frames and number.isdigit():
             own[frames[-1]] += int(number)
             for frame in set(frames):
