@@ -66,10 +66,9 @@ def test_an_answer_may_come_in_pieces() -> None:
     assert ask(handle) == ([[1, 2]], 1)
 
 
-def test_a_connection_that_the_server_ends_is_not_used_again() -> None:
+def test_a_connection_that_the_server_will_end_is_not_used_again() -> None:
     async def handle(reader: asyncio.StreamReader, writer: asyncio.StreamWriter, number: int) -> None:
-        writer.write(answer(b"%d" % number, more="Connection: close\r\n"))
-        writer.close()
+        writer.write(answer(b"%d" % number, more="Connection: close\r\n"))  # said, and not yet done
 
     assert ask(handle, times=3) == ([1, 2, 3], 3)
 
