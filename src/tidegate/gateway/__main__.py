@@ -1,6 +1,6 @@
 """One gateway worker: `python -m tidegate.gateway STATE SLOT`. Its settings are in run/gateway.json (GatewaySettings).
 
-    Granian (HTTP) --> HttpDoor --\\
+    server.py --> HttpDoor -------\\
                                     DataPlane --> runners, journal
     grpc.aio ------> gRPC door --/
     every 20 ms: is there a new run/routing.json?      every second: counters, slow bodies, a wish to rotate the journal
@@ -12,6 +12,7 @@ is in flight, and ends.
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import signal
 import sys
@@ -20,13 +21,11 @@ from typing import Any
 
 import msgspec
 import orjson
-from granian.constants import HTTPModes, Interfaces
-from granian.http import HTTP1Settings
-from granian.server.embed import Server
 
 from tidegate.gateway.data_plane import DataPlane
 from tidegate.gateway.http import HttpDoor
 from tidegate.gateway.pages import Pages
+from tidegate.gateway.server import HttpServer
 from tidegate.gateway.settings import GatewaySettings
 from tidegate.runner.death import die_with_parent
 from tidegate.storage.intents import Intents
@@ -71,21 +70,15 @@ class Worker:
         pages = Pages(plane, Intents(self._layout.run / "intents"), lambda: self._counters.snapshot(int(time.time())))
         self._door = door = HttpDoor(plane, pages)
         await self._follow()
-        server = Server(
-            door, address=settings.host, port=settings.http, interface=Interfaces.RSGI, http=HTTPModes.auto, websockets=False,
-            log_enabled=False, backlog=1024, backpressure=settings.max_connections,
-            http1_settings=HTTP1Settings(header_read_timeout=15_000),
-        )  # fmt: skip
-        serving = asyncio.ensure_future(server.serve())
+        self._server = server = HttpServer(door, settings.max_connections)
+        await server.start(settings.host, settings.http)
         grpc_server = await self._grpc(plane, pages) if settings.grpc >= 0 else None
+        gc.collect()
+        gc.freeze()  # what is here now stays: collections look only at what requests make
+        gc.set_threshold(20_000, 20, 50)
         tasks = [loop.create_task(self._watch()), loop.create_task(self._housekeeping())]
-        stop = asyncio.ensure_future(self._stop.wait())
-        await asyncio.wait([stop, serving], return_when=asyncio.FIRST_COMPLETED)
-        if serving.done() and not stop.done():
-            sys.stderr.write(
-                f"the HTTP server ended by itself: {serving.exception() if not serving.cancelled() else 'cancelled'}\n"
-            )
-        await self._drain(server, serving, grpc_server)
+        await self._stop.wait()
+        await self._drain(server, grpc_server)
         for task in tasks:
             task.cancel()
         plane.close()
@@ -98,27 +91,21 @@ class Worker:
 
         return await serve(plane, pages, self._settings)
 
-    async def _drain(self, server: Server, serving: asyncio.Future[Any], grpc_server: Any) -> None:
-        """No request that was accepted fails: callers are asked to reconnect elsewhere, and what is in flight is answered."""
+    async def _drain(self, server: HttpServer, grpc_server: Any) -> None:
+        """No request that was accepted fails: each answer now ends its connection, and what is in flight is answered."""
+        settings = self._settings
         self._door.draining = True
-        end = time.monotonic() + self._settings.drain_timeout
-        stopping = (
-            asyncio.ensure_future(grpc_server.stop(self._settings.drain_timeout)) if grpc_server is not None else None
-        )
+        server.stop_listening()
+        stopping = asyncio.ensure_future(grpc_server.stop(settings.drain_timeout)) if grpc_server is not None else None
+        end = time.monotonic() + settings.drain_timeout
         quiet_since = time.monotonic()
         while time.monotonic() < end and time.monotonic() - quiet_since < QUIET:
-            if self._plane.in_flight or self._plane.taken_since():
+            busy = any(not connection.idle for connection in server.connections)
+            if self._plane.in_flight or busy or self._plane.taken_since():
                 quiet_since = time.monotonic()
             await asyncio.sleep(0.02)
-            if time.monotonic() > end - self._settings.drain_timeout + 5.0:
-                break  # callers that never let go of their connections are not waited for
         await self._plane.drain(max(end - time.monotonic(), 0.1))
-        server.stop()
-        try:
-            await asyncio.wait_for(asyncio.shield(serving), 5.0)
-        except (TimeoutError, Exception):
-            pass
-        await self._plane.drain(1.0)
+        server.close()
         if stopping is not None:
             await stopping
 
@@ -153,7 +140,7 @@ class Worker:
         rotate = self._layout.run / f"{self._slot}.rotate"
         while True:
             await asyncio.sleep(1.0)
-            self._door.sweep()
+            self._server.sweep()
             if self._journal is not None and rotate.exists():
                 rotate.unlink(missing_ok=True)
                 self._journal.rotate()

@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+import traceback
 from collections.abc import Callable
 from typing import Any
 
@@ -68,13 +69,16 @@ class Answer(msgspec.Struct):
     model: str = ""
 
 
+Done = Callable[[Answer], None]
+
+
 class Pending:
     """One request in flight."""
 
     __slots__ = (
         "call",
         "deadline",
-        "future",
+        "done",
         "id",
         "link",
         "number",
@@ -90,7 +94,7 @@ class Pending:
         call: Call,
         target: Target,
         route: Route,
-        future: asyncio.Future[Answer],
+        done: Done,
         id: str,
         time_ns: int,
         started: float,
@@ -99,7 +103,7 @@ class Pending:
         self.call = call
         self.target = target
         self.route = route
-        self.future = future
+        self.done = done
         self.id = id
         self.time_ns = time_ns
         self.started = started
@@ -120,7 +124,7 @@ class DataPlane:
         self._retiring: set[Link] = set()
         self._parked: list[Pending] = []
         self._lines: list[bytes] = []
-        self._ready: list[tuple[Pending | None, asyncio.Future[Answer], Answer, str]] = []
+        self._ready: list[tuple[Done, Answer, str]] = []
         self._prefix = f"{time.time_ns() // 1_000_000:x}{os.urandom(4).hex()}"
         self._count = 0
         self._asked = 0
@@ -195,31 +199,35 @@ class DataPlane:
     def infer(self, call: Call) -> asyncio.Future[Answer]:
         """Ask for one prediction. The future always ends in an Answer, never in an exception."""
         future: asyncio.Future[Answer] = self._loop.create_future()
+        self.submit(call, lambda answer: None if future.done() else future.set_result(answer))
+        return future
+
+    def submit(self, call: Call, done: Done) -> None:
+        """Ask for one prediction; `done(answer)` is called once, on the loop, never from within this call."""
         route = self.table.routes.get(call.endpoint)
         if route is None:
-            return self._refuse(future, call, None, None, 404, self._no_endpoint(call.endpoint))
+            return self._refuse(done, call, None, None, 404, self._no_endpoint(call.endpoint))
         if call.version:
             target = route.by_version.get(call.version)
             if target is None:
-                return self._refuse(future, call, route, None, 404, self._no_version(route, call.version))
+                return self._refuse(done, call, route, None, 404, self._no_version(route, call.version))
         else:
             target = route.choose()
             if target is None:
                 return self._refuse(
-                    future, call, route, None, 503, f"endpoint {call.endpoint!r} has no version in its split", 5.0
+                    done, call, route, None, 503, f"endpoint {call.endpoint!r} has no version in its split", 5.0
                 )
         if route.load.in_flight >= route.endpoint.max_queue:
             self.rejected += 1
             message = f"{route.load.in_flight} requests are in flight, the limit of this endpoint (maxQueue)"
-            return self._refuse(future, call, route, target, 429, message, 1.0)
+            return self._refuse(done, call, route, target, 429, message, 1.0)
         link = target.link()
         if link is None:
-            state = target.version.state
             why = f": {target.version.reason}" if target.version.reason else ""
             version = target.version
             state = version.state if version.state != "READY" else "restarting"
             message = f"version {version.version!r} of model {version.model!r} is {state}{why}"
-            return self._refuse(future, call, route, target, 503, message, 1.0)
+            return self._refuse(done, call, route, target, 503, message, 1.0)
         budget = route.endpoint.timeout if call.budget is None else min(call.budget, 86400.0)
         started = time.monotonic()
         self._count += 1
@@ -227,7 +235,7 @@ class DataPlane:
             call,
             target,
             route,
-            future,
+            done,
             f"{self._prefix}-{self._count:x}",
             time.time_ns(),
             started,
@@ -236,7 +244,7 @@ class DataPlane:
         route.load.in_flight += 1
         self.in_flight += 1
         link.send(pending, int(budget * 1000) if budget else NO_BUDGET)
-        return future
+        return None
 
     def replied(
         self,
@@ -280,7 +288,7 @@ class DataPlane:
                 extra, request, outputs,
             )
         )  # fmt: skip
-        self._ready.append((pending, pending.future, answer, pending.route.endpoint.on_log_failure))
+        self._ready.append((pending.done, answer, pending.route.endpoint.on_log_failure))
 
     def _content(self, route: Route, call: Call, answer: Answer) -> tuple[bytes, bytes, bytes]:
         """The parts of a line that hold what was sent and answered, under the endpoint's field policy."""
@@ -330,9 +338,9 @@ class DataPlane:
         return bytes.fromhex(self.table.source.field_secret)
 
     def _refuse(
-        self, future: asyncio.Future[Answer], call: Call, route: Route | None, target: Target | None, status: int, message: str,
+        self, done: Done, call: Call, route: Route | None, target: Target | None, status: int, message: str,
         retry_after: float = 0.0,
-    ) -> asyncio.Future[Answer]:  # fmt: skip
+    ) -> None:  # fmt: skip
         """An answer that no runner was asked for. It is a line in the log like any other."""
         self._count += 1
         now = time.time_ns()
@@ -356,15 +364,18 @@ class DataPlane:
         if call.trace:
             extra += record.pair("trace", call.trace)
         self._lines.append(record.line(answer.prediction_id, now, shared, status, 0, 0, 0, 0, 0, extra, b"", b""))
-        self._ready.append((None, future, answer, route.endpoint.on_log_failure if route is not None else "reject"))
+        self._ready.append((done, answer, route.endpoint.on_log_failure if route is not None else "reject"))
         self._settle_soon()
+
+    def refuse(self, call: Call, status: int, message: str) -> asyncio.Future[Answer]:
+        """A refusal that the door itself decided on (a body too large, a wrong content type): recorded, then answered."""
+        future: asyncio.Future[Answer] = self._loop.create_future()
+        self.submit_refusal(call, status, message, lambda answer: None if future.done() else future.set_result(answer))
         return future
 
-    def refuse(self, call: Call, status: int, message: str, retry_after: float = 0.0) -> asyncio.Future[Answer]:
-        """A refusal that the door itself decided on (a body too large, a wrong content type): recorded, then answered."""
-        return self._refuse(
-            self._loop.create_future(), call, self.table.routes.get(call.endpoint), None, status, message, retry_after
-        )
+    def submit_refusal(self, call: Call, status: int, message: str, done: Done) -> None:
+        """The same, with a callback."""
+        self._refuse(done, call, self.table.routes.get(call.endpoint), None, status, message)
 
     # -- the journal, then the answers
 
@@ -392,10 +403,8 @@ class DataPlane:
             return
         self._journal.submit(lines, lambda ok: self._deliver(ready, ok))
 
-    def _deliver(self, ready: list[tuple[Pending | None, asyncio.Future[Answer], Answer, str]], ok: bool) -> None:
-        for _, future, answer, on_failure in ready:
-            if future.done():
-                continue
+    def _deliver(self, ready: list[tuple[Done, Answer, str]], ok: bool) -> None:
+        for done, answer, on_failure in ready:
             if not ok:
                 self.unlogged += 1
                 if on_failure == "reject" and answer.status < 400:
@@ -403,7 +412,10 @@ class DataPlane:
                         503, answer.prediction_id, answer.target, retry_after=1.0,
                         message="the prediction can't be logged now, so it is not given (onLogFailure: reject)",
                     )  # fmt: skip
-            future.set_result(answer)
+            try:
+                done(answer)
+            except Exception:  # one answer that can't be given must not hold up its neighbours
+                traceback.print_exc()
 
     # -- faults
 

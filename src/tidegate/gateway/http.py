@@ -9,8 +9,8 @@ What happens to a body here: its length is checked, it is unpacked if it came pa
 from __future__ import annotations
 
 import asyncio
-import time
-from collections.abc import Callable
+from collections.abc import Coroutine
+from functools import partial
 from typing import Any, Final
 from urllib.parse import unquote
 
@@ -29,12 +29,11 @@ from tidegate.errors import (
 from tidegate.gateway.data_plane import Answer, Call, DataPlane
 from tidegate.gateway.packing import accepted, pack, unpack
 from tidegate.gateway.pages import Pages, Reply
+from tidegate.gateway.server import Exchange
 from tidegate.wire.frames import CODECS, HAS_HEADER_LENGTH, RAW_INPUT
 
-JSON: Final = ("content-type", "application/json")
 SMALL: Final = 65536
 PACK_FROM: Final = 8192
-READ_TIMEOUT: Final = 30.0
 MAX_BODY: Final = 64 * 1024 * 1024
 MAX_BUDGET: Final = 86400.0
 
@@ -60,178 +59,196 @@ def status_of(exc: TidegateError) -> int:
 
 
 class HttpDoor:
-    """An RSGI application."""
+    """Stands behind the server: what a request asks for, and the form of its answer."""
 
     def __init__(self, plane: DataPlane, pages: Pages) -> None:
         self._plane = plane
         self._pages = pages
-        self._targets: dict[str, tuple[str, str, int]] = {}
-        self._reading: dict[int, tuple[float, Callable[[], Any]]] = {}
-        self._reads = 0
+        self._targets: dict[bytes, tuple[str, str, int]] = {}
+        self._tasks: set[asyncio.Task[None]] = set()
         self.draining = False
 
     # -- requests
 
-    async def __rsgi__(self, scope: Any, proto: Any) -> None:
-        if scope.proto != "http":
-            proto.close(404)
-            return
+    def limit(self, exchange: Exchange) -> int:
+        """maxBody of the endpoint it asks for."""
+        target = self._target(exchange.url)
+        if target is None:
+            return self._pages.max_body
+        route = self._plane.table.routes.get(target[0])
+        return route.endpoint.max_body if route is not None else MAX_BODY
+
+    def take(self, exchange: Exchange) -> None:
+        """One whole request. Predictions are handled in this call; everything else in a task."""
         try:
-            target = self._targets.get(scope.path) or self._target(scope.path)
-            if target is None or scope.method != "POST":
-                await self._other(scope, proto)
+            target = self._targets.get(exchange.url) or self._target(exchange.url)
+            if target is None or exchange.method != b"POST":
+                self._start(exchange, self._other(exchange))
                 return
-            # From here to `infer` everything is in this one coroutine: each nested one would cost its creation and two more steps
-            get = scope.headers.get
-            plane = self._plane
-            endpoint, version, codec = target
-            table = plane.table
-            route = table.routes.get(endpoint)
-            call = Call(endpoint, b"", codec, version)
-            if table.source.require_keys:
-                plane.authenticate(_secret(get), "predict")
-            try:
-                length = get("content-length")
+            headers = exchange.headers
+            packed = headers.get(b"content-encoding")
+            if packed is not None and packed != b"identity" and len(exchange.body) >= SMALL:
+                self._start(exchange, self._unpack_and_predict(exchange, target))
+                return
+            self._predict(exchange, target)
+        except Exception as exc:
+            self._failed(exchange, exc)
+
+    def refuse(self, exchange: Exchange, status: int, message: str) -> None:
+        """A request that the server won't read to its end."""
+        target = self._target(exchange.url)
+        if target is None:
+            self._error(exchange, status, message)
+        else:
+            call = Call(target[0], b"", target[2], target[1])
+            self._plane.submit_refusal(call, status, message, partial(self._answer, exchange, target[2]))
+
+    def _predict(self, exchange: Exchange, target: tuple[str, str, int]) -> None:
+        endpoint, version, codec = target
+        plane = self._plane
+        table = plane.table
+        get = exchange.headers.get
+        call = Call(endpoint, exchange.body, codec, version)
+        if table.source.require_keys:
+            plane.authenticate(_secret(exchange), "predict")
+        route = table.routes.get(endpoint)
+        try:
+            packed = get(b"content-encoding")
+            if packed is not None and packed != b"identity":
                 limit = route.endpoint.max_body if route is not None else MAX_BODY
-                if length is not None and length.isdecimal() and int(length) <= limit:
-                    future = proto()
-                    call.body = future.result() if future.done() else await self._read(future)
-                else:
-                    call.body = await self._long_body(proto, length, limit)
-                packed = get("content-encoding")
-                if packed is not None:
-                    call.body = await self._unpacked(call.body, packed, limit)
-                content = get("content-type")
-                if content != "application/json" and content is not None:
-                    call.codec = codec = _codec_for(codec, content)
-                header_length = get("inference-header-content-length")
-                if header_length is not None and codec == _V2:
-                    call.json_length, call.flags = _header_length(header_length, len(call.body))
-                budget = get("x-request-timeout-ms")
-                if budget is not None:
-                    call.budget = _budget(budget)
-                if not endpoint:
-                    raise NotFound(self._which())
-            except TidegateError as exc:
-                self._answer(scope, proto, codec, await plane.refuse(call, status_of(exc), str(exc)))
-                return
-            trace = get("traceparent")
-            if trace is not None:
-                call.trace = trace[:55]
-            if route is not None and route.subject_header:
-                call.subject = (get(route.subject_header) or "")[:200]
-            self._answer(scope, proto, codec, await plane.infer(call))
+                call.body = unpack(call.body, packed.decode("latin-1"), limit)
+            content = get(b"content-type")
+            if content != b"application/json" and content is not None:
+                call.codec = codec = _codec_for(codec, content.decode("latin-1"))
+            length = get(b"inference-header-content-length")
+            if length is not None and codec == _V2:
+                call.json_length, call.flags = _header_length(length.decode("latin-1"), len(call.body))
+            budget = get(b"x-request-timeout-ms")
+            if budget is not None:
+                call.budget = _budget(budget.decode("latin-1"))
+            if not endpoint:
+                raise NotFound(self._which())
         except TidegateError as exc:
-            self._error(scope, proto, status_of(exc), str(exc), getattr(exc, "retry_after", 0.0))
-        except asyncio.CancelledError:
-            raise
-        except Exception as exc:  # a fault of ours: said to the caller without its insides
-            self._error(scope, proto, 500, f"internal error: {type(exc).__name__}")
+            plane.submit_refusal(call, status_of(exc), str(exc), partial(self._answer, exchange, codec))
+            return
+        trace = get(b"traceparent")
+        if trace is not None:
+            call.trace = trace[:55].decode("latin-1")
+        unit = get(b"tidegate-unit")
+        if unit is not None:
+            call.unit = unit[:200].decode("utf-8", "replace")
+        if route is not None and route.subject_header:
+            call.subject = get(route.subject_header.encode(), b"")[:200].decode("utf-8", "replace")
+        plane.submit(call, partial(self._answer, exchange, codec))
+
+    async def _unpack_and_predict(self, exchange: Exchange, target: tuple[str, str, int]) -> None:
+        """A large packed body is unpacked beside the loop."""
+        limit = self.limit(exchange)
+        encoding = exchange.headers.pop(b"content-encoding").decode("latin-1")
+        try:
+            exchange.body = await asyncio.get_running_loop().run_in_executor(
+                None, unpack, exchange.body, encoding, limit
+            )
+        except TidegateError as exc:
+            call = Call(target[0], b"", target[2], target[1])
+            self._plane.submit_refusal(call, status_of(exc), str(exc), partial(self._answer, exchange, target[2]))
+        else:
+            self._predict(exchange, target)
+
+    def _start(self, exchange: Exchange, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(self._guard(exchange, work))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _guard(self, exchange: Exchange, work: Coroutine[Any, Any, None]) -> None:
+        try:
+            await work
+        except Exception as exc:
+            self._failed(exchange, exc)
+
+    def _failed(self, exchange: Exchange, exc: Exception) -> None:
+        if isinstance(exc, TidegateError):
+            self._error(exchange, status_of(exc), str(exc), getattr(exc, "retry_after", 0.0))
+        else:  # a fault of ours: said to the caller without its insides
+            self._error(exchange, 500, f"internal error: {type(exc).__name__}")
             self._pages.fault(exc)
 
     def _which(self) -> str:
         known = ", ".join(sorted(self._plane.table.routes)) or "none"
         return f"/invocations needs one endpoint; there are: {known}. Use /serving-endpoints/NAME/invocations"
 
-    def _target(self, path: str) -> tuple[str, str, int] | None:
-        """(endpoint, version, codec) of a path that asks for a prediction, else None. Kept for endpoints that exist."""
+    def _target(self, url: bytes) -> tuple[str, str, int] | None:
+        """(endpoint, version, codec) of a target that asks for a prediction, else None. Kept for endpoints that exist."""
+        path = url.partition(b"?")[0].decode("latin-1")
+        if path.startswith(("http://", "https://")):  # absolute form, as proxies send it
+            path = "/" + path.split("/", 3)[3] if path.count("/") >= 3 else "/"
         found = parse(path)
         if found is None:
             return None
         name, version, codec = found
         if not name and len(self._plane.table.routes) == 1:
             name = next(iter(self._plane.table.routes))
-        if name in self._plane.table.routes and len(self._targets) < 10_000 and not path.startswith("/invocations"):
-            self._targets[path] = (name, version, codec)
+        elif name in self._plane.table.routes and len(self._targets) < 10_000:
+            self._targets[url] = (name, version, codec)
         return name, version, codec
 
-    async def _long_body(self, proto: Any, length: str | None, limit: int) -> bytes:
-        """A body of unknown or too great length. Errors: TooLarge, before it is read where its length is told."""
-        if length is not None and length.isdecimal():
-            raise TooLarge(f"the body has {int(length)} bytes, the limit is {limit} (maxBody)")
-        parts: list[bytes] = []
-        size = 0
-        async for part in proto:
-            size += len(part)
-            if size > limit:
-                raise TooLarge(f"the body has more than {limit} bytes (maxBody)")
-            parts.append(bytes(part))
-        return b"".join(parts)
-
-    async def _unpacked(self, body: bytes, encoding: str, limit: int) -> bytes:
-        if encoding == "identity":
-            return body
-        if len(body) < SMALL:
-            return unpack(body, encoding, limit)
-        return await asyncio.get_running_loop().run_in_executor(None, unpack, body, encoding, limit)
-
-    async def _read(self, future: Any) -> bytes:
-        """Wait for a body, but not for ever: what a slow client holds open is let go after READ_TIMEOUT by `sweep`."""
-        self._reads += 1
-        key = self._reads
-        self._reading[key] = (time.monotonic() + READ_TIMEOUT, future.cancel)
-        try:
-            body: bytes = await future
-        except asyncio.CancelledError:
-            raise InvalidRequest(f"the body did not arrive within {READ_TIMEOUT:g} s") from None
-        finally:
-            del self._reading[key]
-        return body
-
-    def sweep(self) -> None:
-        """Let go of bodies that don't arrive. Called once a second."""
-        now = time.monotonic()
-        for until, cancel in list(self._reading.values()):
-            if now < until:
-                break
-            cancel()
+    async def _other(self, exchange: Exchange) -> None:
+        body = exchange.body
+        packed = exchange.get(b"content-encoding")
+        if packed is not None and packed != "identity":
+            body = await asyncio.get_running_loop().run_in_executor(None, unpack, body, packed, self._pages.max_body)
+        path = unquote(exchange.url.partition(b"?")[0].decode("latin-1"))
+        method = exchange.method.decode("latin-1")
+        reply: Reply = await self._pages.handle(method, path, body, _secret(exchange), self.draining)
+        headers = b"".join(
+            b"%b: %b\r\n" % (name.encode(), value.encode("latin-1", "replace"))
+            for name, value in (("content-type", reply.content_type), *reply.headers)
+        )
+        payload = reply.body
+        if len(payload) >= PACK_FROM:
+            headers, payload = self._pack(exchange, headers, payload)
+        exchange.respond(reply.status, headers, payload)
 
     # -- responses
 
-    def _answer(self, scope: Any, proto: Any, codec: int, answer: Answer) -> None:
+    def _answer(self, exchange: Exchange, codec: int, answer: Answer) -> None:
         if answer.status != 200:
-            self._error(scope, proto, answer.status, answer.message, answer.retry_after, answer.prediction_id, codec)
+            self._error(exchange, answer.status, answer.message, answer.retry_after, answer.prediction_id, codec)
             return
         target = answer.target
         assert target is not None
-        headers = [JSON, ("tidegate-prediction-id", answer.prediction_id), *target.headers]
+        id = answer.prediction_id.encode()
+        body, kind = answer.json, b"application/json"
         if codec == _V2:
-            id = answer.prediction_id.encode()
             body = b'%b%b,"parameters":{"prediction_id":"%b","role":"%b"},"outputs":%b}' % (
                 target.prefix, answer.request_id or b'"%b"' % id, id, target.role.encode(), answer.json,
             )  # fmt: skip
-            if answer.raw:
-                headers[0] = ("content-type", "application/octet-stream")
-                headers.append(("inference-header-content-length", str(len(body))))
-                body += answer.raw
-        else:
-            body = answer.json
+        headers = b""
+        if answer.raw:
+            kind = b"application/octet-stream"
+            headers = b"inference-header-content-length: %d\r\n" % len(body)
+            body += answer.raw
+        headers = b"content-type: %b\r\ntidegate-prediction-id: %b\r\n%b%b" % (kind, id, target.headers, headers)
         if len(body) >= PACK_FROM:
-            body = self._pack(scope, headers, body)
-        if self.draining:
-            headers.append(("connection", "close"))
-        proto.response_bytes(200, headers, body)
+            headers, body = self._pack(exchange, headers, body)
+        exchange.respond(200, headers, body)
 
-    def _pack(self, scope: Any, headers: list[tuple[str, str]], body: bytes) -> bytes:
-        encoding = accepted(scope.headers.get("accept-encoding"))
+    def _pack(self, exchange: Exchange, headers: bytes, body: bytes) -> tuple[bytes, bytes]:
+        encoding = accepted(exchange.get(b"accept-encoding"))
         if not encoding:
-            return body
-        headers.append(("content-encoding", encoding))
-        headers.append(("vary", "accept-encoding"))
-        return pack(body, encoding)
+            return headers, body
+        return headers + b"content-encoding: %b\r\nvary: accept-encoding\r\n" % encoding.encode(), pack(body, encoding)
 
     def _error(
         self,
-        scope: Any,
-        proto: Any,
+        exchange: Exchange,
         status: int,
         message: str,
         retry_after: float = 0.0,
         prediction_id: str = "",
         codec: int = _V2,
     ) -> None:
-        path = scope.path
-        if codec in (_MLFLOW, _CSV) or "invocations" in path:
+        if codec in (_MLFLOW, _CSV) or b"invocations" in exchange.url:
             code = (
                 "INVALID_PARAMETER_VALUE"
                 if status < 500
@@ -242,38 +259,14 @@ class HttpDoor:
             body = orjson.dumps({"error_code": code, "message": message})
         else:
             body = orjson.dumps({"error": message})
-        headers = [JSON]
+        headers = b"content-type: application/json\r\n"
         if prediction_id:
-            headers.append(("tidegate-prediction-id", prediction_id))
+            headers += b"tidegate-prediction-id: %b\r\n" % prediction_id.encode()
         if status in (429, 503):
-            headers.append(("retry-after", str(max(1, round(retry_after)))))
+            headers += b"retry-after: %d\r\n" % max(1, round(retry_after))
         if status == 401:
-            headers.append(("www-authenticate", "Bearer"))
-        if self.draining or status == 413:
-            headers.append(("connection", "close"))
-        proto.response_bytes(status, headers, body)
-
-    async def _other(self, scope: Any, proto: Any) -> None:
-        if scope.method in ("POST", "PUT", "PATCH"):
-            get = scope.headers.get
-            length, limit = get("content-length"), self._pages.max_body
-            if length is not None and length.isdecimal() and int(length) <= limit:
-                body = await self._read(proto())
-            else:
-                body = await self._long_body(proto, length, limit)
-            body = await self._unpacked(body, get("content-encoding") or "identity", limit)
-        else:
-            body = b""
-        reply: Reply = await self._pages.handle(
-            scope.method, unquote(scope.path), body, _secret(scope.headers.get), self.draining
-        )
-        headers = [("content-type", reply.content_type), *reply.headers]
-        if self.draining:
-            headers.append(("connection", "close"))
-        payload = b"" if scope.method == "HEAD" else reply.body
-        if len(payload) >= PACK_FROM:
-            payload = self._pack(scope, headers, payload)
-        proto.response_bytes(reply.status, headers, payload)
+            headers += b"www-authenticate: Bearer\r\n"
+        exchange.respond(status, headers, body)
 
 
 def parse(path: str) -> tuple[str, str, int] | None:
@@ -350,9 +343,9 @@ def _budget(text: str) -> float:
     return value
 
 
-def _secret(get: Callable[[str], str | None]) -> str:
-    scheme, _, value = (get("authorization") or "").partition(" ")
-    return value.strip() if scheme.lower() == "bearer" else (get("x-api-key") or "").strip()
+def _secret(exchange: Exchange) -> str:
+    scheme, _, value = (exchange.get(b"authorization") or "").partition(" ")
+    return value.strip() if scheme.lower() == "bearer" else (exchange.get(b"x-api-key") or "").strip()
 
 
 __all__ = ["HttpDoor", "parse", "status_of"]

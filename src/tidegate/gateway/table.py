@@ -38,7 +38,10 @@ class Target:
             for name, number in CODECS.items()
         }
         self.prefix = answer_prefix(endpoint.name, version.version)
-        self.headers = [("tidegate-model-version", version.version), ("tidegate-role", role)]
+        self.headers = b"tidegate-model-version: %b\r\ntidegate-role: %b\r\n" % (
+            version.version.encode(),
+            role.encode(),
+        )
 
     def link(self) -> Link | None:
         """The connected replica with the fewest requests in flight, in turn where they tie; None where none is connected."""
