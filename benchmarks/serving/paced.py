@@ -126,8 +126,10 @@ async def drive(
     began = time.perf_counter()
     tasks: set[asyncio.Task[None]] = set()
     next_second = 1.0
-    while (elapsed := time.perf_counter() - began) < seconds:
-        while outcome.sent < min(elapsed, seconds) * rate:
+    total = round(rate * seconds)
+    while outcome.sent < total:
+        elapsed = time.perf_counter() - began
+        while outcome.sent < min(elapsed * rate, total):
             due = began + outcome.sent / rate
             outcome.late = max(outcome.late, time.perf_counter() - due)
             task = loop.create_task(one(due))
