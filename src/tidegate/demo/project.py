@@ -48,6 +48,9 @@ def write(folder: Path, trained: Trained, endpoint: str) -> Path:
     parse_project(text, str(file))
     shutil.rmtree(state, ignore_errors=True)
     file.write_text(text)
+    ignore = folder / ".gitignore"
+    if not ignore.exists():
+        ignore.write_text("*\n")  # wherever the demo is run, its data and state are nobody's to commit
     return file
 
 

@@ -62,7 +62,7 @@ class System:
         began = time.monotonic()
         while time.monotonic() - began < timeout:
             if self._process is None or self._process.poll() is not None:
-                raise StateError(f"`tidegate up` ended: {self._said()}")
+                raise self.ended()
             if self._addresses() and _answers(f"{self.http}/v2/models/{endpoint}/ready"):
                 return time.monotonic() - began
             time.sleep(0.05)
@@ -71,6 +71,10 @@ class System:
     @property
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
+
+    def ended(self) -> StateError:
+        """The error of a system that ended by itself, with what it last said."""
+        return StateError(f"`tidegate up` ended by itself: {self._said()}")
 
     def stop(self) -> None:
         """Drain and end it; kill what doesn't end in time. Calling it again does nothing."""

@@ -19,6 +19,7 @@ import time
 from typing import TYPE_CHECKING
 
 from tidegate.errors import ConfigError, StateError
+from tidegate.runner.death import die_with_parent
 from tidegate.storage.journal_reader import Position, behind
 from tidegate.storage.layout import Layout
 from tidegate.storage.lock import file_lock
@@ -199,6 +200,7 @@ def main(arguments: list[str]) -> int:
             process = Process(layout, options, fixed=len(arguments) == 2)
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: process.stop.set())
+            die_with_parent()  # an orphan would hold the lock against the next `tidegate up`
             return process.run()
     except (ConfigError, StateError) as exc:
         sys.stderr.write(f"ingest: {exc}\n")

@@ -30,6 +30,7 @@ def test_the_file_is_a_valid_project(tmp_path: Path) -> None:
     version = found.models["severity"].versions["1"]
     assert (version.path, version.reference) == ("severity-1.skops", "train.parquet")
     assert version.trust_types == ["a.b.C", "d.E"]
+    assert (tmp_path / ".gitignore").read_text() == "*\n"
     assert found.endpoints["severity"].split == {"1": 100} and found.endpoints["severity"].subject == project.SUBJECT
 
 
