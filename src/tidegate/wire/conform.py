@@ -69,6 +69,8 @@ def _fit(spec: TensorSpec, array: Array, table: bool) -> Array:
     if array.dtype == want:
         return array
     have = array.dtype.kind
+    if have == "f" and want.kind in "iu" and _is_whole(array):
+        have = "i"  # data frames hold whole numbers as floats as soon as one is missing elsewhere
     if have not in _NUMERIC or want.kind not in _NUMERIC or (have == "f" and want.kind != "f"):
         raise InvalidRequest(f"input {spec.name!r}: datatype {datatype_of(array)}, but the model takes {spec.datatype}")
     if want.kind in "iu" and array.size:
