@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from benchmarks.serving import model, report, results
+from benchmarks.serving import model, processes, report, results
 from benchmarks.serving.alone import Alone, tidegate
 from benchmarks.serving.paced import Connection, message
 from benchmarks.serving.rounds import spread
@@ -151,6 +151,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--changes", type=int, default=20)
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args(words)
+    processes.prefer([os.getpid()])
     content = run(given.changes, given.workers)
     results.write("change", content)
     print(report.change(content))

@@ -18,10 +18,14 @@ FEATURES = 30
 
 @dataclass(frozen=True)
 class Bench:
-    """The files of the one model. `row` is what every request asks about, `expected` its class probabilities."""
+    """The files of the one model. `row` is what every request asks about, `expected` its class probabilities.
+
+    `reference` is a Parquet file of training rows that gives the 30 columns their names; only the field policy needs them.
+    """
 
     joblib: Path
     skops: Path
+    reference: Path
     row: list[float]
     expected: list[float]
 
@@ -40,20 +44,24 @@ class Bench:
 def make() -> Bench:
     """Train (a second), write both files, and remember the right answer."""
     import joblib
+    import polars
     import skops.io
     from sklearn.datasets import load_breast_cancer
     from sklearn.linear_model import LogisticRegression
 
     folder = PEERS / "models"
     folder.mkdir(parents=True, exist_ok=True)
-    rows, labels = load_breast_cancer(return_X_y=True)
+    data = load_breast_cancer()
+    rows, labels = data.data, data.target
     model = LogisticRegression(max_iter=10_000).fit(rows, labels)
     bench = Bench(
         folder / "model.joblib",
         folder / "model.skops",
+        folder / "reference.parquet",
         rows[100].tolist(),
         model.predict_proba(rows[100:101])[0].tolist(),
     )
+    polars.DataFrame(rows, schema=list(data.feature_names)).write_parquet(bench.reference)
     joblib.dump(model, bench.joblib)
     skops.io.dump(model, bench.skops)
     return bench

@@ -36,11 +36,10 @@ looks better than what
   callers who don't wait would see. The steady rate below is an open loop and has no such mercy.
 - **Two cores of a shared host.** Absolute figures move by tens of percent within an hour. Compare within a round,
 and mind the spread.
-- **Bare Granian does no work**: its answer is fixed, and no process is crossed. It is a ceiling, not a server.
-- Other systems idle beside the one that is visited; Ray's and BentoML's idle processes cost all the others a few
-percent of a core.
-- **Tidegate's ingest runs at low priority after the journal**: the work that it does after a visit is waited for,
-and shown as "later".
+- **Bare Granian does no work**: its answer is fixed, and no process is crossed. It is a yardstick, not a server.
+- Peers are stopped while others are visited; Tidegate's variants are not, and their idling (a few percent of a core each) slows all alike.
+- **Tidegate's ingest works beside the requests**, on the same cores, and what it does after a visit is waited for and shown as "later". A visit
+  of some seconds sees a part of its periodic work, now more, now less: a reason for the spread.
 """
 
 
@@ -231,7 +230,9 @@ def change(content: dict[str, Any]) -> str:
 
 SECTIONS: tuple[tuple[str, str, Callable[[dict[str, Any]], str]], ...] = (
     ("compare-pinned", "Beside others, the server on one core and wrk on the other", compare),
+    ("far-pinned", "Beside BentoML, LitServe, MLServer, MLflow and Ray Serve, placed likewise", compare),
     ("compare-free", "Beside others, all on both cores", compare),
+    ("far-free", "Beside BentoML, LitServe, MLServer, MLflow and Ray Serve, all on both cores", compare),
     ("slo", "A steady rate", slo),
     ("footprint", "At rest, and at the start", footprint),
     ("change", "A new split", change),
@@ -250,7 +251,12 @@ def page(folder: Path = results.FOLDER) -> str:
         if content is None:
             continue
         m = content["machine"]
-        where = f"{m['machine']}; {m['kernel']}; Python {m['python']}; commit {m['commit']}; {m['date']}; load before {m['load_before']}"
+        shared = (
+            "; beside other work, which the kernel was asked to serve after this (BENCH_PREFER)"
+            if m["preferred"]
+            else ""
+        )
+        where = f"{m['machine']}; {m['kernel']}; Python {m['python']}; commit {m['commit']}; {m['date']}; load before {m['load_before']}{shared}"
         parts.append(f"## {title}\n\n_{where}_\n\n{render(content)}\n")
     parts.append(BIAS)
     return "\n".join(parts)

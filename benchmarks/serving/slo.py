@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import os
 import time
 from collections.abc import Sequence
 from statistics import mean
@@ -87,6 +88,7 @@ def main(words: Sequence[str] | None = None) -> None:
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--name", default="slo")
     given = parser.parse_args(words)
+    processes.prefer([os.getpid()])
     content = run(given.rate, given.minutes * 60)
     results.write(given.name, content)
     print(report.slo(content))

@@ -24,7 +24,7 @@ from benchmarks.serving.grow import measure
 from benchmarks.serving.say import say, stop
 
 SAMPLES_A_SECOND = 250
-NATIVE = "(threads without Python: Granian's HTTP)"
+NATIVE = "(threads without Python)"
 
 
 def profile(one: Alone, body: Path, seconds: float, folder: Path) -> dict[str, Any]:

@@ -107,9 +107,9 @@ def _bare(place: Place) -> Launch:
     return Launch([tool("tidegate", "granian"), *options, *where, "granian_bare:app"])
 
 
-def _tidegate(fields: Mapping[str, str] | None = None, **env: str) -> Callable[[Place], Launch]:
+def _tidegate(fields: Mapping[str, str] | None = None, *, named: bool = False, **env: str) -> Callable[[Place], Launch]:
     def launch(place: Place) -> Launch:
-        write_project(place.folder, place.bench, http=place.port, workers=place.workers, fields=fields)
+        write_project(place.folder, place.bench, http=place.port, workers=place.workers, fields=fields, named=named)
         return Launch([tool("tidegate", "tidegate"), "up"], env)
 
     return launch
@@ -123,17 +123,21 @@ def write_project(
     workers: int = 0,
     fields: Mapping[str, str] | None = None,
     versions: int = 1,
+    named: bool = False,
 ) -> Path:
     """A project file as a user would have it: the model, `versions` times, behind one endpoint; all else by default.
+
+    `named` adds the reference file, so that each of the 30 columns has a name that a field policy can use.
 
     Every door is open, gRPC and the control API too, on free ports.
     """
     file = folder / "tidegate.yaml"
+    version = {"path": str(bench.skops), **({"reference": str(bench.reference)} if named else {})}
     names = [str(n) for n in range(1, versions + 1)]
     message: dict[str, Any] = {
         "project": "bench",
         "server": {"http": http, "grpc": 0, "control": 0, "workers": workers},
-        "models": {NAME: {"versions": {name: {"path": str(bench.skops)} for name in names}}},
+        "models": {NAME: {"versions": {name: dict(version) for name in names}}},
         "endpoints": {NAME: {"model": NAME, "split": {"1": 100}, "fields": dict(fields or {})}},
     }
     file.write_text(json.dumps(message, indent=2))  # JSON is YAML
@@ -242,7 +246,8 @@ SYSTEMS: tuple[System, ...] = (
     System("tidegate", "ours", "tidegate", "`tidegate up` with its defaults, full log", _tidegate()),
     System("tidegate-all-outputs", "ours", "tidegate", "the same, the request names no outputs, so label and probabilities", _tidegate(), body="v2-all"),
     System("tidegate-no-log", "ours", "tidegate", "nothing is journalled (a switch for this measurement alone)", _tidegate(TIDEGATE_BENCH_NO_LOG="1")),
-    System("tidegate-policy", "ours", "tidegate", "a field policy: the input is kept as a keyed hash", _tidegate({"input": "hash"})),
+    System("tidegate-policy", "ours", "tidegate", "a field policy: one of the 30 columns is kept as a keyed hash", _tidegate({"mean radius": "hash"}, named=True)),
+    System("tidegate-policy-all", "ours", "tidegate", "a field policy: all 30 values are kept as keyed hashes", _tidegate({"input": "hash"})),
     System("fastapi", "hand", "fastapi", "by hand: uvicorn, uvloop, httptools, async handler, no log", _uvicorn),
     System("mosec-16", "mosec", "mosec", "batch up to 16, waits up to 5 ms", _mosec(16), path="/inference"),
     System("mosec-1", "mosec", "mosec", "no batching", _mosec(1), path="/inference"),

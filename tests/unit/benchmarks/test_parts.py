@@ -42,8 +42,9 @@ def test_a_wrong_answer_is_refused() -> None:
 def test_the_project_file_is_one_that_tidegate_takes(tmp_path: Path) -> None:
     class Bench:
         skops = tmp_path / "model.skops"
+        reference = tmp_path / "rows.parquet"
 
-    project = load_project(write_project(tmp_path, Bench, fields={"input": "hash"}, versions=2))  # type: ignore[arg-type]
+    project = load_project(write_project(tmp_path, Bench, fields={"input": "hash"}, versions=2, named=True))  # type: ignore[arg-type]
     assert list(project.models["bench"].versions) == ["1", "2"]
     assert project.endpoints["bench"].fields == {"input": "hash"}
 
