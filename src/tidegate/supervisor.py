@@ -40,6 +40,7 @@ MAX_BACKOFF = 10.0
 RETRY_FAILED = 30.0
 HEALTHY = 30.0
 CRASHES_TO_FAIL = 4
+PREDECESSORS = 40.0
 LOAD_FAILED = 3
 MAX_LOG = 10_000_000
 
@@ -57,8 +58,10 @@ class Child:
         layout: Layout,
         env: dict[str, str],
         spec: RunnerSpec | None = None,
+        inherit: tuple[int, ...] = (),
     ) -> None:
         self.name = name
+        self.inherit = inherit
         self.kind: Kind = kind
         self.command = command
         self.layout = layout
@@ -76,6 +79,7 @@ class Child:
         self.reason = ""
         self.rss = 0
         self.ready: RunnerReady | None = None
+        self.too_slow = False
 
     @property
     def runner_folder(self) -> Path:
@@ -86,11 +90,11 @@ class Child:
         if self.spec is not None:
             for suffix in ("sock", "ready.json", "failed", "beat"):
                 (self.runner_folder / f"{self.name}.{suffix}").unlink(missing_ok=True)
-        self.ready = None
+        self.ready, self.too_slow = None, False
         with self._log() as log:
             self.process = subprocess.Popen(
                 self.command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env={**os.environ, **self.env},
-                cwd=self.layout.root.parent if self.layout.root.parent.is_dir() else None,
+                cwd=self.layout.root.parent if self.layout.root.parent.is_dir() else None, pass_fds=self.inherit,
             )  # fmt: skip
         self.started, self.started_wall = time.monotonic(), time.time()
         self.state = "starting" if self.spec is not None else "ready"
@@ -133,6 +137,7 @@ class Child:
                 self.ready, self.state, self.reason = ready, "ready", ""
                 return True
             if now - self.started > self.spec.load_timeout:
+                self.too_slow = True
                 self.kill(f"the load took longer than {self.spec.load_timeout:g} s (loadTimeout)")
             return False
         if self.crashes and now - self.started > HEALTHY:
@@ -167,7 +172,7 @@ class Child:
         if not self.reason or was_ready:
             self.reason = self.reason or how_it_ended(code)
         self.crashes += 1
-        if self.spec is not None and not was_ready and self.crashes >= CRASHES_TO_FAIL:
+        if self.spec is not None and not was_ready and (self.too_slow or self.crashes >= CRASHES_TO_FAIL):
             self.state, self.next_start = "failed", now + RETRY_FAILED
             return
         self.state = "backoff"
@@ -206,7 +211,8 @@ class Supervisor:
         self._plan_stamp: tuple[int, int] = (0, 0)
         self._plan = Plan(0, [])
         self._stop = 0
-        self._lock: IO[bytes] | None = None
+        self._lock = self._hold_lock()
+        self._family = await_predecessors(layout)
         server = self._project.server
         self.http = free_port(server.host, server.http, "http")
         self.grpc = free_port(server.host, server.grpc, "grpc") if server.grpc >= 0 else -1
@@ -214,7 +220,6 @@ class Supervisor:
 
     def run(self, on_ready: Callable[[Processes], None] | None = None) -> int:
         """Blocks until SIGTERM or SIGINT; the exit code."""
-        self._hold_lock()
         for sig in (signal.SIGTERM, signal.SIGINT):
             signal.signal(sig, self._stopping)
         self._prepare()
@@ -249,15 +254,16 @@ class Supervisor:
 
     # -- starting
 
-    def _hold_lock(self) -> None:
-        path = self._layout.run / "supervisor.lock"
-        self._lock = path.open("ab")
+    def _hold_lock(self) -> IO[bytes]:
+        lock = (self._layout.run / "supervisor.lock").open("ab")
         try:
-            fcntl.flock(self._lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as exc:
+            lock.close()
             raise StateError(
                 f"this project is already up (state folder {self._layout.root}); `tidegate status` shows it"
             ) from exc
+        return lock
 
     def _prepare(self) -> None:
         """Everything up to the first processes: desired state, first plan and first table, so that runners load at once."""
@@ -311,7 +317,7 @@ class Supervisor:
         env: dict[str, str] | None = None,
         spec: RunnerSpec | None = None,
     ) -> None:
-        child = Child(name, kind, command, self._layout, env or {}, spec)
+        child = Child(name, kind, command, self._layout, env or {}, spec, (self._family.fileno(),))
         self._children[name] = child
         child.start()
 
@@ -407,6 +413,54 @@ class Supervisor:
             child.terminate(signal.SIGKILL)
         with contextlib.suppress(OSError):
             self._layout.processes.unlink(missing_ok=True)
+
+
+def await_predecessors(layout: Layout) -> IO[bytes]:
+    """Wait until no process of an earlier run is left, and hold the lock that our own processes will inherit.
+
+    When a supervisor is killed, its processes end by themselves, but gateways first answer what is in flight. Two writers of one
+    journal slot would be worse than a late start: ingest takes a segment for finished once there is a later one. The lock lives as
+    long as any process that inherited it. What still holds it after PREDECESSORS seconds is killed. Errors: StateError where even
+    that doesn't help.
+    """
+    lock = (layout.run / "children.lock").open("ab")
+    began = time.monotonic()
+    told = killed = False
+    while True:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            return lock
+        except OSError:
+            waited = time.monotonic() - began
+        if not told and waited > 1.0:
+            told = True
+            sys.stderr.write("waiting for the processes of an earlier run to end\n")
+        if not killed and waited > PREDECESSORS:
+            killed = True
+            for pid in left_over(layout):
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
+        if waited > PREDECESSORS + 5.0:
+            lock.close()
+            raise StateError(f"processes of an earlier run still use {layout.root}; end them, then start again")
+        time.sleep(TICK)
+
+
+def left_over(layout: Layout) -> list[int]:
+    """Processes that the last processes.json names and that are still ours, by their command lines."""
+    import psutil
+
+    try:
+        before = msgspec.json.decode(layout.processes.read_bytes(), type=Processes)
+    except (OSError, msgspec.MsgspecError):
+        return []
+    found = []
+    for process in before.processes:
+        with contextlib.suppress(psutil.Error):
+            command = " ".join(psutil.Process(process.pid).cmdline()) if process.pid else ""
+            if "tidegate." in command and str(layout.root) in command:
+                found.append(process.pid)
+    return found
 
 
 def runner_environment(spec: RunnerSpec) -> dict[str, str]:

@@ -48,6 +48,29 @@ class Row:
         if 6668 in first: return {"z": x[:, 0]}
         return {"y": x.sum(axis=1)}
 
+class DiesAtLoad(Row):
+    """Takes its process with it, every time."""
+    def load(self): os.kill(os.getpid(), signal.SIGSEGV)
+
+class RaisesAtLoad(Row):
+    """Says what it lacks."""
+    def load(self): raise RuntimeError("the weights are gone")
+
+class HangsAtLoad(Row):
+    """Never done loading."""
+    def load(self): time.sleep(3600)
+
+class People(Row):
+    """A table with somebody's name in it."""
+    signature = Signature(
+        kind="table",
+        inputs=[TensorSpec("name", "BYTES", [-1]), TensorSpec("age", "FP64", [-1]), TensorSpec("income", "FP64", [-1])],
+        outputs=[TensorSpec("y", "FP64", [-1]), TensorSpec("greeting", "BYTES", [-1])],
+    )
+    def predict(self, inputs: dict):
+        greetings = np.array([f"dear {name}" for name in inputs["name"].tolist()], object)
+        return {"y": inputs["age"] * 0 + 1, "greeting": greetings}
+
 class Doubled(Row):
     """Another version, told apart by its answer."""
     def predict(self, inputs: dict):

@@ -95,6 +95,7 @@ class Worker:
         """No request that was accepted fails: each answer now ends its connection, and what is in flight is answered."""
         settings = self._settings
         self._door.draining = True
+        self._plane.end_retries()
         server.stop_listening()
         stopping = asyncio.ensure_future(grpc_server.stop(settings.drain_timeout)) if grpc_server is not None else None
         end = time.monotonic() + settings.drain_timeout

@@ -34,6 +34,9 @@ from tidegate.wire.frames import CODEC_NAMES, NO_BUDGET
 UNKNOWN = "_unknown"
 """The endpoint under which requests for names that don't exist are logged, so that callers can't make tables."""
 
+NOT_KEPT = "the message is not kept, as it may quote a value: this endpoint has a field policy"
+"""The error in the record of a refused request, where a policy says what may be logged. The caller got the whole message."""
+
 SWEEP = 0.025
 MAX_VALIDATED = 65536
 
@@ -129,6 +132,7 @@ class DataPlane:
         self._count = 0
         self._asked = 0
         self._scheduled = False
+        self._ending = False
         self.in_flight = 0
         self.unlogged = 0
         self.rejected = 0
@@ -281,7 +285,8 @@ class DataPlane:
         try:
             extra, request, outputs = self._content(pending.route, call, answer)
         except Exception as exc:  # the record must exist whatever a body holds
-            extra, request, outputs = record.pair("error", f"not recorded: {type(exc).__name__}: {exc}"), b"", b""
+            why = f"{type(exc).__name__}: {exc}" if pending.route.plain else type(exc).__name__
+            extra, request, outputs = record.pair("error", f"not recorded: {why}"), b"", b""
         self._lines.append(
             record.line(
                 pending.id, pending.time_ns, target.heads[call.codec], status, int(latency * 1e6), queue_us, infer_us, batch, rows,
@@ -302,8 +307,11 @@ class DataPlane:
         if call.trace:
             extra += record.pair("trace", call.trace)
         if answer.status != 200:
+            if not route.plain:  # what a runner says of a body may quote it
+                ours = answer.status in (429, 503, 504)
+                return extra + record.pair("error", answer.message[:2000] if ours else NOT_KEPT), b"", b""
             extra += record.pair("error", answer.message[:2000])
-            if not route.plain or answer.status == 429:
+            if answer.status == 429:
                 return extra, b"", b""
             return self._unanswered(call, answer.status, extra)
         if not route.plain:
@@ -450,6 +458,8 @@ class DataPlane:
                 self._again(pending, other)
             else:
                 self._parked.append(pending)
+        if self._ending:
+            self.end_retries()
         self.settle()
 
     def _again(self, pending: Pending, link: Link) -> None:
@@ -481,6 +491,14 @@ class DataPlane:
         self.settle()
         self._sweeper = self._loop.call_later(SWEEP, self._sweep)
 
+    def end_retries(self) -> None:
+        """The system is going down: no runner comes back, so what waits for one is refused now and not at its deadline."""
+        self._ending = True
+        parked, self._parked = self._parked, []
+        for pending in parked:
+            message = "the model's process died while the system was stopping"
+            self._finish(pending, Answer(503, pending.id, pending.target, retry_after=1.0, message=message))
+
     def taken_since(self) -> bool:
         """Whether any request came since this was last asked."""
         came, self._asked = self._count != self._asked, self._count
@@ -489,7 +507,7 @@ class DataPlane:
     async def drain(self, timeout: float) -> None:
         """Wait until nothing is in flight."""
         end = time.monotonic() + timeout
-        while (self.in_flight or self._ready) and time.monotonic() < end:
+        while (self.in_flight or self._ready or (self._journal and self._journal.busy)) and time.monotonic() < end:
             await asyncio.sleep(0.01)
 
     def close(self) -> None:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import struct
 from typing import Any, NamedTuple
 
 import orjson
@@ -17,6 +18,8 @@ import orjson
 from tidegate.types.inference import Signature
 from tidegate.types.traffic import EndpointRoute
 from tidegate.wire.frames import CODEC_NAMES
+
+_FLOATS = {"FP16": "<e", "FP32": "<f", "FP64": "<d"}
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -38,10 +41,14 @@ def redact(endpoint: EndpointRoute, signature: Signature | None, call: Call, ans
     inputs = _plain_inputs(call, signature, actions, subject_input)
     if inputs is None:
         inputs = _decoded_inputs(call, signature)
+    types: dict[str, str] = {spec.name: spec.datatype for spec in signature.inputs} if signature is not None else {}
     subject = ""
     if subject_input:
-        subject = _first(next((entry["data"] for entry in inputs if entry["name"] == subject_input), None))
-    kept = [_apply(entry, actions, secret) for entry in inputs if actions.get(entry["name"]) != "drop"]
+        named = next((entry for entry in inputs if entry["name"] == subject_input), None)
+        if named is not None:
+            kind = types.get(subject_input, named["datatype"])
+            subject = _text(_typed(kind, next(iter(_flat(named["data"])), None)))
+    kept = [_apply(entry, actions, secret, types) for entry in inputs if actions.get(entry["name"]) != "drop"]
     request = orjson.dumps({"inputs": kept})
     outputs = _outputs(call, answer, signature, actions, secret)
     if actions.get(subject_input) == "hash":
@@ -114,7 +121,7 @@ def _outputs(call: Call, answer: Answer, signature: Signature | None, actions: d
             entry["data"] = _texts(to_json, array)
             at += size
         if actions.get(entry["name"]) != "drop":
-            entries.append(_apply(entry, actions, secret))
+            entries.append(_apply(entry, actions, secret, {}))
     return orjson.dumps(entries)
 
 
@@ -125,10 +132,25 @@ def _texts(to_json: Any, array: Any) -> list[Any]:
         return [item.hex() if isinstance(item, bytes) else item for item in array.ravel().tolist()]
 
 
-def _apply(entry: dict[str, Any], actions: dict[str, str], secret: bytes) -> dict[str, Any]:
+def _apply(entry: dict[str, Any], actions: dict[str, str], secret: bytes, types: dict[str, str]) -> dict[str, Any]:
     if actions.get(entry["name"]) != "hash":
         return entry
-    return {**entry, "datatype": "BYTES", "data": [digest(secret, value) for value in _flat(entry["data"])]}
+    kind = types.get(entry["name"], entry["datatype"])
+    return {**entry, "datatype": "BYTES", "data": [digest(secret, _typed(kind, v)) for v in _flat(entry["data"])]}
+
+
+def _typed(datatype: str, value: Any) -> Any:
+    """A value as the model gets it, so that 1, 1.0 and the FP32 nearest to 1.1 hash alike whichever protocol brought them.
+
+    >>> _typed("FP64", 1), _typed("FP32", 0.1) == _typed("FP32", 0.10000000149011612), _typed("INT64", 1)
+    (1.0, True, 1)
+    """
+    if datatype in _FLOATS and isinstance(value, (int, float)):
+        try:
+            return struct.unpack(_FLOATS[datatype], struct.pack(_FLOATS[datatype], value))[0]
+        except (OverflowError, struct.error):
+            return float(value)
+    return value
 
 
 def _flat(data: Any) -> list[Any]:
@@ -140,6 +162,5 @@ def _flat(data: Any) -> list[Any]:
     return out
 
 
-def _first(data: Any) -> str:
-    flat = _flat(data) if data is not None else []
-    return "" if not flat or flat[0] is None else str(flat[0])
+def _text(value: Any) -> str:
+    return "" if value is None else str(value)

@@ -26,7 +26,7 @@ LOAD_FAILED = 3
 
 
 def main(name: str, folder: Path) -> int:
-    die_with_parent()
+    die_with_parent(signal.SIGKILL)  # a call that hangs would never get to a gentler signal's handler
     spec = msgspec.json.decode((folder / f"{name}.json").read_bytes(), type=RunnerSpec)
     beat = Heartbeat(folder / f"{name}.beat")
     sys.path[:0] = spec.python_path

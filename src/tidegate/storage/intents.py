@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -39,13 +40,16 @@ class Intents:
             msgspec.json.encode(Intent(action, model, version, actor)),
         )
 
-    def take(self) -> list[Intent]:
-        """All notes, oldest first; they are deleted. A note that can't be read is deleted as well."""
-        intents = []
+    def take(self) -> Iterator[Intent]:
+        """All notes, oldest first; each is deleted once the caller is done with it, so that a crash between costs nothing.
+
+        A note that can't be read is deleted as well.
+        """
         for path in sorted(self._folder.glob("*.json")) if self._folder.is_dir() else []:
             try:
-                intents.append(msgspec.json.decode(path.read_bytes(), type=Intent))
+                intent = msgspec.json.decode(path.read_bytes(), type=Intent)
             except (msgspec.MsgspecError, OSError):
-                pass
+                path.unlink(missing_ok=True)
+                continue
+            yield intent
             path.unlink(missing_ok=True)
-        return intents

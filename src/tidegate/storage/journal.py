@@ -3,9 +3,10 @@
     event loop --submit(lines, done)--> queue --> writer thread --one write--> <slot>-<segment>.ndjson --> done(ok) on the loop
 
 The thread writes everything that gathered while its last write ran, in one system call, so a slow disk delays answers and never the
-loop. A write that fails or is cut short (a full disk) is undone to the last whole batch, so that a reader never meets half a line
-in the middle of a segment. A batch that isn't on disk within `deadline` is reported as failed to its caller at once; it may still
-be written later, as a record of an answer that was never given.
+loop. A write that is cut short (a full disk) is cut back to its last whole line, so that a reader never meets half a line in the
+middle of a segment; it is not cut further, as ingest may have read the whole ones already. What isn't wholly on disk has failed. A
+batch that isn't on disk within `deadline` is reported as failed to its caller at once; it may still be written later, as a record of
+an answer that was never given.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable
+from itertools import accumulate
 from pathlib import Path
 
 import msgspec
@@ -87,6 +89,7 @@ class JournalWriter:
         self._loop: asyncio.AbstractEventLoop | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._fd = -1
+        self._torn = False
         self.status = JournalStatus(next_segment(folder, slot), 0)
         self._thread = threading.Thread(target=self._run, name=f"journal-{slot}", daemon=True)
 
@@ -106,6 +109,11 @@ class JournalWriter:
     def rotate(self) -> None:
         """Close the segment, so that a reader may have all of it, and go on in the next."""
         self._queue.put(_ROTATE)
+
+    @property
+    def busy(self) -> bool:
+        """Whether anybody still waits for a write."""
+        return any(not batch.settled for batch in self._outstanding)
 
     async def close(self) -> None:
         """Write what was submitted, then stop the thread."""
@@ -140,11 +148,13 @@ class JournalWriter:
         batch.lines = []
         batch.done(ok)
 
-    def _written(self, batches: list[_Batch], ok: bool, error: str) -> None:
-        self.status.healthy = ok
+    def _written(self, good: list[_Batch], failed: list[_Batch], error: str) -> None:
+        self.status.healthy = not error
         self.status.error = error
-        for batch in batches:
-            self._settle(batch, ok)
+        for batch in good:
+            self._settle(batch, True)
+        for batch in failed:
+            self._settle(batch, False)
         while self._outstanding and self._outstanding[0].settled:
             self._outstanding.popleft()
 
@@ -171,9 +181,14 @@ class JournalWriter:
                 pass
             batches = [item for item in items if isinstance(item, _Batch)]
             if batches:
-                error = self._append([line for batch in batches for line in batch.lines])
+                parts = [batch.lines for batch in batches]  # taken once: the loop empties those that it gives up
+                kept, error = self._append([line for part in parts for line in part])
+                good = len(batches)
+                if error:
+                    ends = accumulate(sum(map(len, part)) for part in parts)
+                    good = sum(end <= kept for end in ends)
                 try:
-                    self._loop.call_soon_threadsafe(self._written, batches, not error, error)
+                    self._loop.call_soon_threadsafe(self._written, batches[:good], batches[good:], error)
                 except RuntimeError:  # the loop is closed: nobody waits any more
                     return
             if _ROTATE in items or self.status.offset >= self._segment_size:
@@ -182,38 +197,52 @@ class JournalWriter:
                 os.close(self._fd)
                 return
 
-    def _append(self, lines: list[bytes]) -> str:
+    def _append(self, lines: list[bytes]) -> tuple[int, str]:
+        """How many bytes are safe on disk, all of them whole lines; and what went wrong, where that isn't all."""
         data = lines[0] if len(lines) == 1 else b"".join(lines)
-        start = self.status.offset
         written = 0
+        if self._torn and not self._mend():
+            return 0, self._explain(self.status.error)
+        start = self.status.offset
         try:
             while written < len(data):
                 written += os.write(self._fd, data if not written else memoryview(data)[written:])
+            self.status.offset = start + written
             if self._fsync:
                 os.fdatasync(self._fd)
         except OSError as exc:
-            self._undo(start, written)
-            return f"{exc.strerror or exc} ({self._folder / segment_name(self._slot, self.status.segment)})"
-        self.status.offset = start + len(data)
-        return ""
+            whole = data.rfind(b"\n", 0, written) + 1
+            self.status.offset = start + whole
+            self._torn = written > whole
+            if self._torn:
+                self._mend()
+            return 0 if self._fsync else whole, self._explain(exc.strerror or str(exc))
+        return written, ""
 
-    def _undo(self, start: int, written: int) -> None:
-        """Cut a partial batch off; where even that fails, leave the segment and go on in a new one."""
+    def _explain(self, why: str) -> str:
+        return f"{why} ({self._folder / segment_name(self._slot, self.status.segment)})"
+
+    def _mend(self) -> bool:
+        """Cut half a line off the end; where even that fails, leave the segment and go on in a new one. False: neither works yet."""
         try:
-            if written or os.fstat(self._fd).st_size > start:
-                os.ftruncate(self._fd, start)
-        except OSError:
-            self._next()
+            os.ftruncate(self._fd, self.status.offset)
+            self._torn = False
+        except OSError as exc:
+            self.status.error = f"half a line can't be cut off: {exc.strerror or exc}"
+            self._torn = not self._next()
+        return not self._torn
 
-    def _next(self) -> None:
+    def _next(self) -> bool:
+        """Whether the segment at hand is a new one."""
         if self.status.offset == 0 and os.fstat(self._fd).st_size == 0:
-            return
+            return True
         try:
             fd = self._open(self.status.segment + 1)
         except OSError as exc:
             self.status.error = f"can't open a new segment: {exc.strerror or exc}"
-            return
+            return False
         os.close(self._fd)
         self._fd = fd
         self.status.segment += 1
         self.status.offset = 0
+        return True
