@@ -9,7 +9,9 @@ input).
 from __future__ import annotations
 
 import gc
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -41,7 +43,8 @@ class SklearnRuntime:
         """Errors: LoadError, UntrustedArtifact."""
         path, options = local_path(self._artifact), self._artifact.options
         check_options(self._artifact, ["outputs", "classes", "target"])
-        framework("sklearn", "sklearn")
+        with _unseen("pandas"):
+            framework("sklearn", "sklearn")
         limits = framework("threadpoolctl", "sklearn").threadpool_limits
 
         estimator = open_estimator(path, options)
@@ -109,6 +112,22 @@ class SklearnRuntime:
             return [spec_of(name, results[name]) for name in ordered]
         except Exception:  # made-up rows may be refused, such as an unknown category; real ones will not be
             return _by_kind(estimator, methods)
+
+
+@contextmanager
+def _unseen(name: str) -> Iterator[None]:
+    """Hide a package that scikit-learn imports only because it is there: pandas costs a matrix model 65 MB and a second.
+
+    Where a DataFrame is needed it is imported then, as ever.
+    """
+    if name in sys.modules:
+        yield
+        return
+    sys.modules[name] = None  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        del sys.modules[name]
 
 
 def _method(output: str, methods: list[str]) -> str:
