@@ -50,5 +50,8 @@ format: install
 docs: install
 	$(BIN)/python -m tidegate.cli.reference docs/reference
 
+proto: install
+	$(BIN)/python -m tidegate.gateway.grpc.regenerate
+
 clean:
 	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

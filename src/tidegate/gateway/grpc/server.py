@@ -165,6 +165,7 @@ class GrpcDoor:
         route = plane.table.routes.get(request.model_name)
         if route is not None and route.subject_header:
             call.subject = metadata.get(route.subject_header, "")[:200]
+        call.unit = metadata.get("tidegate-unit", "")[:200]
         try:
             plane.authenticate(_secret(metadata), "predict")
         except TidegateError as exc:
