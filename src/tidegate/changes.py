@@ -46,12 +46,22 @@ def erase_subject(
 ) -> ErasureReport:
     """Erase all that is kept of one subject.
 
+    An endpoint may keep its subjects hashed (`fields: {NAME: hash}`); such rows are found by the same hash.
     The audit holds a keyed digest of the subject: a person who was erased must not live on in the record of it,
     yet who knows the subject can check that it was done.
     """
+    from tidegate.gateway.policy import digest as field_digest
     from tidegate.views.log import erase
 
+    with closing(StateStore(layout)) as store:
+        hashed = field_digest(bytes.fromhex(store.secret("field")), subject)
     report = erase(layout, subject, endpoint, dry_run=dry_run)
+    second = erase(layout, hashed, endpoint, dry_run=dry_run)
+    for total, more in ((report.predictions, second.predictions), (report.feedback, second.feedback)):
+        for name, rows in more.items():
+            total[name] = total.get(name, 0) + rows
+    report.journal_lines += second.journal_lines
+    report.blobs += second.blobs
     if not dry_run:
         with closing(StateStore(layout)) as store:
             key = bytes.fromhex(store.secret("audit"))

@@ -15,6 +15,7 @@ import pytest
 from tests.support.load import in_table
 from tests.support.system import PROJECT, System, wait_until
 
+from tidegate.changes import erase_subject
 from tidegate.storage.state import StateStore
 from tidegate.views.log import erase, query
 
@@ -31,6 +32,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     policy = {"name": "drop", "income": "drop", "greeting": "drop", "age": "hash"}
     project["endpoints"]["person"] = {"model": "people", "split": {"1": 100}, "fields": policy, "timeout": "20s"}
     project["endpoints"]["named"] = {"model": "people", "split": {"1": 100}, "subject": "input:name"}
+    project["endpoints"]["hidden"] = {**project["endpoints"]["named"], "fields": {"name": "hash", "greeting": "drop"}}
     running = System(tmp_path_factory.mktemp("policy"), project)
     try:
         yield running.start()
@@ -160,6 +162,16 @@ def test_a_person_named_by_an_input_is_erased_everywhere(system: System) -> None
     assert left == [kept]
     assert v2(system, "Plato", 30.0, "named").status == 200, "the gateway still writes to the same segment"
     assert query(system.layout, "select count(*) from named").item() == 2
+
+
+def test_a_person_whose_name_is_kept_hashed_can_still_be_erased(system: System) -> None:
+    v2(system, "Hypatia", 45.0, "hidden")
+    kept = v2(system, "Euclid", 70.0, "hidden").headers["tidegate-prediction-id"]
+    ingested(system, "hidden", kept)
+    assert not files_with(system, b"Hypatia")
+    report = erase_subject(system.layout, "Hypatia", "hidden", actor="test")
+    assert report.predictions == {"hidden": 1}
+    assert query(system.layout, "select prediction_id from hidden")["prediction_id"].to_list() == [kept]
 
 
 def test_a_person_named_by_a_header_is_erased_everywhere(system: System) -> None:
