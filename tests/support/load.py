@@ -65,8 +65,12 @@ class Load:
             thread.start()
         return self
 
-    def stop(self) -> Load:
+    def end(self) -> None:
+        """No further requests; what is in flight is waited for by `stop`."""
         self._end.set()
+
+    def stop(self) -> Load:
+        self.end()
         for thread in self._threads:
             thread.join(60)
             assert not thread.is_alive(), "a caller waits for an answer that never comes"

@@ -259,7 +259,7 @@ def children_of(folder: Path) -> list[int]:
         if entry.name.isdigit() and int(entry.name) != os.getpid():
             with contextlib.suppress(OSError):
                 command = (entry / "cmdline").read_bytes()
-                if needle in command and b"tidegate" in command and b"pytest" not in command:
+                if needle in command and (b"\0-m\0tidegate" in command or b"bin/tidegate\0" in command):
                     found.append(int(entry.name))
     return found
 

@@ -95,6 +95,10 @@ def test_rule_1_traffic_moves_to_a_new_runner_only_when_it_is_ready() -> None:
     loading = settle(want, (ONE, "ready"), (NEW_ONE, "starting"), before=first)
     assert sockets(loading, "1") == old and state(loading, "1") == "READY" and loading.waiting
     assert {spec_digest(s) for s in loading.plan.runners} == {spec_digest(ONE), spec_digest(NEW_ONE)}
+    long = loading
+    for tick in range(5):  # a load may take far longer than GRACE
+        long = settle(want, (ONE, "ready"), (NEW_ONE, "starting"), before=long, now=tick * GRACE)
+    assert {spec_digest(s) for s in long.plan.runners} == {spec_digest(ONE), spec_digest(NEW_ONE)}
     broken = settle(want, (ONE, "ready"), (NEW_ONE, "failed"), before=first)
     assert sockets(broken, "1") == old and state(broken, "1") == "READY", "a new runner that can't load changes nothing"
     moved = settle(want, (ONE, "ready"), (NEW_ONE, "ready"), before=loading)
