@@ -7,6 +7,7 @@ import os
 import signal
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -74,20 +75,42 @@ def test_every_process_killed_under_load(make_system: Make) -> None:
 
 
 def test_the_supervisor_killed_under_load(make_system: Make) -> None:
-    system = make_system(project())
+    made = project(drainTimeout=30)
+    made["endpoints"]["second"]["timeout"] = "30s"
+    made["models"]["row"]["versions"]["2"]["inferenceTimeout"] = "1h"
+    system = make_system(made)
     ports = {"http": int(system.http.rpartition(":")[2]), "control": int(system.control.rpartition(":")[2])}
-    with Load(system.http, callers=4) as load:
+    # something in flight, that a gateway would wait for
+    hung = Load(system.http, "/v2/models/second/infer", callers=1, body=row_body(6662, 0, 0))
+    with Load(system.http, callers=4) as load, hung:
         wait_until(lambda: len(load.answers) > 100)
+        wait_until(lambda: hangs(system, "2"))
         assert system.process is not None
         system.process.kill()
         system.process.wait()
         system.process = None
         system.write(project(**ports))  # the same addresses: a new `up` must not find them taken
+        hung.end()
         system.start()
+        slots = [command(pid)[-2] for pid in children_of(system.folder) if b"tidegate.gateway" in command(pid)]
+        assert sorted(slots) == [b"g0", b"g1"], (
+            "two writers of one slot, and ingest would miss what the older one writes"
+        )
         had = len(load.acknowledged)
         wait_until(lambda: len(load.acknowledged) > had + 50, what="answers after the new start")
     assert system.stop() == 0
     assert_exactly_once(system, load.acknowledged, table=True)
+
+
+def command(pid: int) -> list[bytes]:
+    return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+
+
+def hangs(system: System, version: str) -> bool:
+    """Whether that version of row is in a call that has lasted a while."""
+    row = (p for p in system.processes()["processes"] if p.get("model") == "row" and p["version"] == version)
+    beat = read_beat(system.layout.run / "runners" / f"{next(row)['name']}.beat")
+    return beat is not None and beat.busy_since > 0 and time.monotonic() - beat.busy_since > 0.3
 
 
 def test_children_end_when_the_supervisor_is_killed(make_system: Make) -> None:
@@ -98,11 +121,8 @@ def test_children_end_when_the_supervisor_is_killed(make_system: Make) -> None:
         Load(system.http, callers=1, body=None, pause=0.05),
         Load(system.http, callers=1, body=row_body(6662, 0, 0)) as hung,
     ):
-        name = next(
-            p["name"] for p in system.processes()["processes"] if p.get("model") == "row" and p["version"] == "1"
-        )
-        beat = system.layout.run / "runners" / f"{name}.beat"
-        wait_until(lambda: (b := read_beat(beat)) and b.busy_since and time.monotonic() - b.busy_since > 0.5)
+        wait_until(lambda: hangs(system, "1"))
+        assert children_of(system.folder)
         assert system.process is not None
         system.process.kill()
         system.process.wait()
