@@ -510,7 +510,8 @@ def free_port(host: str, port: int, what: str) -> int:
             sock.bind((host, port))
         except OSError as exc:
             raise ConfigError(
-                f"server.{what}: can't listen on {host}:{port}: {exc.strerror or exc}. Set another port in the project file, or 0 for a free one"
+                f"server.{what}: can't listen on {host}:{port}: {exc.strerror or exc}. "
+                "Set another port in the project file, or 0 for a free one"
             ) from exc
         return int(sock.getsockname()[1])
 

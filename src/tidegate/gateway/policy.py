@@ -8,7 +8,6 @@ and nobody without the key can try values. A redacted line is always v2 JSON, wh
 
 from __future__ import annotations
 
-import hashlib
 import hmac
 import struct
 from typing import Any, NamedTuple
@@ -41,7 +40,11 @@ def redact(endpoint: EndpointRoute, signature: Signature | None, call: Call, ans
     inputs = _plain_inputs(call, signature, actions, subject_input)
     if inputs is None:
         inputs = _decoded_inputs(call, signature)
-    types: dict[str, str] = {spec.name: spec.datatype for spec in signature.inputs} if signature is not None else {}
+    types: dict[str, str] = {}
+    if signature is not None:
+        types = {
+            spec.name: spec.datatype for spec in signature.inputs if spec.name in actions or spec.name == subject_input
+        }
     subject = ""
     if subject_input:
         named = next((entry for entry in inputs if entry["name"] == subject_input), None)
@@ -65,7 +68,7 @@ def digest(secret: bytes, value: Any) -> str:
     if value is None:
         return ""
     data = value if isinstance(value, bytes) else value.encode() if isinstance(value, str) else orjson.dumps(value)
-    return hmac.new(secret, data, hashlib.sha256).hexdigest()[:32]
+    return hmac.digest(secret, data, "sha256")[:16].hex()
 
 
 def _plain_inputs(
@@ -82,8 +85,24 @@ def _plain_inputs(
         and signature.kind == "table"
         and any(spec.name in wanted and spec.name not in names for spec in signature.inputs)
     ):
-        return None
+        return _columns(entries, signature)
     return [{key: entry[key] for key in ("name", "shape", "datatype", "data")} for entry in entries]
+
+
+def _columns(entries: list[dict[str, Any]], signature: Signature) -> list[dict[str, Any]] | None:
+    """A matrix cut into the columns that the signature names, by slicing its list; None where it isn't one flat list."""
+    entry = entries[0]
+    width = len(signature.inputs)
+    values, shape = entry.get("data"), entry["shape"]
+    if len(entries) != 1 or not isinstance(values, list) or len(shape) != 2 or shape[1] != width:
+        return None
+    if len(values) != shape[0] * width or (values and isinstance(values[0], list)):
+        return None
+    rows, datatype = [shape[0]], entry["datatype"]
+    return [
+        {"name": spec.name, "shape": rows, "datatype": datatype, "data": values[at::width]}
+        for at, spec in enumerate(signature.inputs)
+    ]
 
 
 def _decoded_inputs(call: Call, signature: Signature | None) -> list[dict[str, Any]]:
@@ -145,6 +164,8 @@ def _typed(datatype: str, value: Any) -> Any:
     >>> _typed("FP64", 1), _typed("FP32", 0.1) == _typed("FP32", 0.10000000149011612), _typed("INT64", 1)
     (1.0, True, 1)
     """
+    if datatype == "FP64" and isinstance(value, (int, float)):
+        return float(value)
     if datatype in _FLOATS and isinstance(value, (int, float)):
         try:
             return struct.unpack(_FLOATS[datatype], struct.pack(_FLOATS[datatype], value))[0]

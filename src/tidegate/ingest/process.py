@@ -49,6 +49,10 @@ def load_options(layout: Layout, text: str | None = None) -> LogOptions:
         raise ConfigError(f"the log's options can't be read: {exc}") from exc
 
 
+NICE = 10
+"""Nothing waits for ingest, and answers wait for the cores: when there are too few, it catches up later."""
+
+
 class Process:
     """One ingest over one state folder."""
 
@@ -200,6 +204,7 @@ def main(arguments: list[str]) -> int:
             process = Process(layout, options, fixed=len(arguments) == 2)
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: process.stop.set())
+            os.nice(NICE)
             die_with_parent()  # an orphan would hold the lock against the next `tidegate up`
             return process.run()
     except (ConfigError, StateError) as exc:
