@@ -73,8 +73,8 @@ def test_no_room_for_the_journal(make_system: Make) -> None:
         had = len(load.acknowledged)
         wait_until(lambda: len(load.acknowledged) > had + 20)
         assert system.pid("gateway") == gateway, "the same process: it neither died nor was restarted"
-        found = wait_until(lambda: c if (c := counters(system))["journal"]["healthy"] else None)
-    assert found["unlogged"] >= 5 and found["journal"]["failed"] >= len(refused)
+        counted = lambda c: c["journal"]["healthy"] and c["unlogged"] >= 5 and c["journal"]["failed"] >= len(refused)  # noqa: E731
+        wait_until(lambda: counted(counters(system)), what="the counters (a file as well) say what was not logged")
     assert set(load.statuses) == {200, 503} and not load.dropped
     assert system.stop() == 0
     assert_whole_lines(system)

@@ -16,6 +16,9 @@ from tidegate.wire.frames import REPLY, request_frame
 if TYPE_CHECKING:
     from tidegate.gateway.data_plane import DataPlane, Pending
 
+AFTERLIFE = 0.05
+"""Seconds before a lost runner is looked for again: one that is dying may still take a connection, and the retry would be spent on it."""
+
 _FOLDERS: dict[str, int] = {}
 
 
@@ -47,8 +50,10 @@ class Link(asyncio.Protocol):
         self._closed = False
         self._task = self._loop.create_task(self._keep_connected())
 
-    async def _keep_connected(self) -> None:
+    async def _keep_connected(self, after: float = 0.0) -> None:
         delay = 0.01
+        if after:
+            await asyncio.sleep(after)
         while not self._closed:
             try:
                 if Path(self.path).exists():
@@ -76,7 +81,7 @@ class Link(asyncio.Protocol):
         self.waiting.clear()
         self._owner.lost(self, lost)
         if not self._closed:
-            self._task = self._loop.create_task(self._keep_connected())
+            self._task = self._loop.create_task(self._keep_connected(AFTERLIFE))
 
     def send(self, pending: Pending, budget_ms: int) -> None:
         """Queue one request; it leaves with all others of this turn of the loop."""
