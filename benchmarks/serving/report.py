@@ -174,6 +174,8 @@ def slo(content: dict[str, Any]) -> str:
         f"| failed | {failed} {content['failures'] or ''} | 0 | {_aim(failed, 0)} |",
         f"| p50, p99, p99.9, max | {content['p50_ms']:.2f}, {content['p99_ms']:.2f}, {content['p999_ms']:.1f}, {content['max_ms']:.1f} ms | p99 < 50 ms | {_aim(content['p99_ms'], 50)} |",
         f"| slower than 500 ms | {content['over_500_ms']} | 0 | {_aim(content['over_500_ms'], 0)} |",
+        f"| in the prediction log afterwards | {content['logged']:,} of {content['sent'] + content['warm_up'] - failed:,}, warm-up included | all | "
+        f"{'met' if content['logged'] == content['sent'] + content['warm_up'] - failed else '**missed**'} |",
         f"| RSS of all, MB, least to most | {min(total, default=0):.0f} to {max(total, default=0):.0f} | flat | |",
         f"| grown from the second fifth to the last, MB | {grown} | | |",
         f"| share of a core | {shares} | | |",

@@ -24,12 +24,13 @@ def run(rate: float, seconds: float) -> dict[str, Any]:
     bench = model.make()
     samples: list[dict[str, Any]] = []
     with tidegate(bench) as one:
-        asyncio.run(paced.drive(one.url, bench.body("v2"), rate, 5))
+        warm = asyncio.run(paced.drive(one.url, bench.body("v2"), rate, 5))
         before, began = processes.cpu(one.server.pids), time.monotonic()
         outcome = asyncio.run(paced.drive(one.url, bench.body("v2"), rate, seconds, each_second=_sampler(one, samples)))
         took = time.monotonic() - began
         after, names = processes.cpu(one.server.pids), one.names()
-        lines = sum(path.read_bytes().count(b"\n") for path in (one.state / "journal").glob("*.ndjson"))
+        processes.settle(one.server, longest=60.0)
+        rows = _logged(one)
     return {
         "rate": rate,
         "seconds": seconds,
@@ -42,11 +43,27 @@ def run(rate: float, seconds: float) -> dict[str, Any]:
         "max_ms": outcome.quantile(1.0) * 1e3,
         "over_500_ms": sum(1 for value in outcome.latency if value > 0.5),
         "generator_late_ms": outcome.late * 1e3,
-        "journal_lines_at_end": lines,
+        "warm_up": warm.sent,
+        "logged": rows,
         "cpu_share": {names[pid]: (after[pid] - before.get(pid, 0.0)) / took for pid in after if pid in names},
         "memory": samples,
         "growth_mb": _growth(samples),
     }
+
+
+def _logged(one: Alone, patience: float = 90.0) -> int:
+    """Rows of the prediction log once it doesn't grow any more."""
+    from deltalake import DeltaTable
+
+    table = one.state / "log" / model.NAME / "predictions"
+    before, deadline = -1, time.monotonic() + patience
+    while time.monotonic() < deadline:
+        now = int(DeltaTable(str(table)).count()) if (table / "_delta_log").is_dir() else 0
+        if now == before:
+            break
+        before = now
+        time.sleep(7)  # more than the time between two commits
+    return before
 
 
 def _sampler(one: Alone, samples: list[dict[str, Any]]) -> Any:
