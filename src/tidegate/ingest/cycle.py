@@ -59,7 +59,11 @@ class Cycle:
                 gc.enable()
 
     def _batch(self, committed: Committed) -> bool:
-        """Read and commit one batch; False when there was nothing to read."""
+        """Read and commit one batch; False when it reached the end of every journal.
+
+        A batch that isn't full is the last of its pass: what was written meanwhile waits for the next one. To go on
+        would be a commit of a few rows after the other, for as long as there is traffic.
+        """
         self._directory.refresh()
         journal = segments(self.layout.journal)
         positions = {slot: committed.position(slot) for slot in journal}
@@ -97,7 +101,7 @@ class Cycle:
         committed.note(damage)
         committed.positions |= {slot: position.pack() for slot, position in moved.items()}
         save_committed(self.layout, committed)
-        return True
+        return bool(active)
 
     def _predictions(self, endpoint: str, share: Share, moved: dict[str, Position]) -> int:
         maker = self._maker(endpoint)
