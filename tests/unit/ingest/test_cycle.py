@@ -282,3 +282,21 @@ def test_a_full_disk_is_told_and_tried_again(layout: Layout, tmp_path: Path) -> 
         process.wait()
     assert rows(layout).height == 3000
     assert len(list(predictions(layout, "loan").path.glob("*.parquet*"))) == 1
+
+
+def test_what_is_written_during_a_pass_waits_for_the_next_one(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    route(layout, {("m", "1"): MATRIX})
+    write(layout, [matrix([[1, 2, 3]])], "g0", 0)
+    append, commits = Table.append, []
+
+    def traffic_goes_on(self: Table, *given: object) -> None:
+        append(self, *given)  # type: ignore[arg-type]
+        commits.append(self)
+        if len(commits) < 5:
+            write(layout, [matrix([[4, 5, 6]])], "g0", 0)
+
+    monkeypatch.setattr(Table, "append", traffic_goes_on)
+    ingest(layout)
+    assert len(commits) == 1  # not one small commit after the other
+    ingest(layout)
+    assert rows(layout).height == 2
