@@ -18,7 +18,7 @@ install: $(STAMP)
 $(STAMP): pyproject.toml
 ifneq ($(UV),)
 	test -x $(BIN)/python || $(UV) venv -q --python $(PYTHON) $(VENV)
-	VIRTUAL_ENV=$(abspath $(VENV)) $(UV) pip install -q -e '.[dev]'
+	VIRTUAL_ENV=$(abspath $(VENV)) $(UV) pip install -q --compile-bytecode -e '.[dev]'
 else
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install -q --disable-pip-version-check -e '.[dev]'

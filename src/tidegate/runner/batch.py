@@ -110,7 +110,7 @@ class Batcher:
             item.reply(
                 REPLY.pack(
                     REPLY.size - 4 + len(request.id) + len(text), item.call, 200, batch, request.rows,
-                    int((start - item.arrived) * 1e6), infer_us, len(request.id), len(text),
+                    min(int((start - item.arrived) * 1e6), 0xFFFFFFFF), infer_us, len(request.id), len(text),
                 )
                 + request.id
                 + text

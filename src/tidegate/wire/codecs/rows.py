@@ -74,7 +74,10 @@ def draft(body: bytes, signature: Signature, wishes: Wishes) -> Draft | None:
     if type(message) is not dict or not message.keys() <= _KNOWN:
         return None
     entries = message.get("inputs")
-    if type(entries) is not list or len(entries) != len(signature.inputs):
+    if type(entries) is not list:
+        return None
+    matrix = signature.kind == "table" and len(entries) == 1  # conform cuts it into columns, once for the whole batch
+    if len(entries) != len(signature.inputs) and not matrix:
         return None
     layout: list[Any] = []
     data: list[list[Any]] = []
