@@ -1,24 +1,24 @@
 """One tree of errors, readable at a glance. No transport in it: the doors translate.
 
-    TidegateError
-    ├── ConfigError            the project file, a flag or an option is wrong (the message names the field and the fix)
-    ├── StateError             the state folder is missing, locked, newer than this program, or damaged
-    ├── ModelError             a model can't be loaded or used
-    │   ├── LoadError          the artifact can't be loaded here
-    │   ├── UntrustedArtifact  loading would run code the user has not said they trust
-    │   └── PredictError       the model raised, or gave what its signature doesn't allow
-    ├── RequestError           what the caller sent can't be served as it is
-    │   ├── InvalidRequest     malformed, wrong shape, type, name, missing tensor
-    │   ├── UnsupportedContent a content type or encoding that this address doesn't read
-    │   ├── TooLarge           the body passes the limit
-    │   ├── NotFound           unknown endpoint, model or version
-    │   ├── Unauthenticated    no key, or one that is unknown
-    │   └── Forbidden          a known key without the role
-    ├── Unavailable            it can't be served now; try again later (retry_after says when)
-    │   ├── Overloaded         the queue is full
-    │   ├── NotReady           loading, restarting, or unloaded
-    │   └── LogUnavailable     the journal can't be written and the policy is to refuse
-    └── DeadlineExceeded       no answer within the caller's time or the endpoint's
+TidegateError
+├── ConfigError            the project file, a flag or an option is wrong (the message names the field and the fix)
+├── StateError             the state folder is missing, locked, newer than this program, or damaged
+├── ModelError             a model can't be loaded or used
+│   ├── LoadError          the artifact can't be loaded here
+│   ├── UntrustedArtifact  loading would run code the user has not said they trust
+│   └── PredictError       the model raised, or gave what its signature doesn't allow
+├── RequestError           what the caller sent can't be served as it is
+│   ├── InvalidRequest     malformed, wrong shape, type, name, missing tensor
+│   ├── UnsupportedContent a content type or encoding that this address doesn't read
+│   ├── TooLarge           the body passes the limit
+│   ├── NotFound           unknown endpoint, model or version
+│   ├── Unauthenticated    no key, or one that is unknown
+│   └── Forbidden          a known key without the role
+├── Unavailable            it can't be served now; try again later (retry_after says when)
+│   ├── Overloaded         the queue is full
+│   ├── NotReady           loading, restarting, or unloaded
+│   └── LogUnavailable     the journal can't be written and the policy is to refuse
+└── DeadlineExceeded       no answer within the caller's time or the endpoint's
 """
 
 from __future__ import annotations

@@ -1,14 +1,14 @@
 """The state folder: one name for each path in it. docs/format/state-folder.md describes each.
 
-    .tidegate/
-      state.db            models, splits, keys, audit
-      run/                what is true only while running: plan.json, processes.json, routing.json, sockets, counters
-      journal/            <worker>-<segment>.ndjson, append-only; <worker> is a gateway worker's slot
-      log/<endpoint>/     Delta tables: predictions, feedback
-      models/             artifacts, by content
-      envs/               Python environments of versions, by content of their requirements
-      blobs/              large payloads, by digest
-      logs/               what the processes print
+.tidegate/
+  state.db            models, splits, keys, audit
+  run/                what is true only while running: plan.json, processes.json, routing.json, sockets, counters
+  journal/            <worker>-<segment>.ndjson, append-only; <worker> is a gateway worker's slot
+  log/<endpoint>/     Delta tables: predictions, feedback
+  models/             artifacts, by content
+  envs/               Python environments of versions, by content of their requirements
+  blobs/              large payloads, by digest
+  logs/               what the processes print
 """
 
 from __future__ import annotations
