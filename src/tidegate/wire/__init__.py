@@ -6,5 +6,5 @@
     codecs/      one file a protocol: body -> Request, outputs -> body (v2, v1, mlflow)
 
 A body is decoded in the runner, not in the gateway: a 10 MB JSON body then blocks only the model that it is for, and the gateway's
-loop stays free (benchmarks/serving has the figures of both ways). The log's ingest decodes recorded bodies with the same codecs.
+loop stays free (benchmarks/README.md has the figures). The log's ingest decodes recorded bodies with the same codecs.
 """
