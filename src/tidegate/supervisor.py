@@ -29,7 +29,7 @@ from tidegate.config import Project, load_project
 from tidegate.errors import ConfigError, StateError
 from tidegate.rollout.reconcile import reconcile, spec_digest
 from tidegate.runner.heartbeat import read_beat
-from tidegate.storage.layout import Layout, write_atomic
+from tidegate.storage.layout import Layout, state_folder, write_atomic
 from tidegate.storage.state import StateStore
 from tidegate.types.processes import Plan, Processes, ProcessState, ProcessStatus, RunnerReady, RunnerSpec
 from tidegate.types.traffic import RoutingTable
@@ -529,11 +529,6 @@ def listening(host: str, port: int) -> bool:
 def run(project_file: Path, layout: Layout, *, on_ready: Callable[[Processes], None] | None = None) -> int:
     """Run a project until SIGTERM or SIGINT. Errors: ConfigError, StateError before anything is started."""
     return Supervisor(project_file, layout).run(on_ready)
-
-
-def state_folder(project_file: Path) -> Path:
-    """Where a project's state is kept: beside its file, unless TIDEGATE_STATE says otherwise."""
-    return Path(os.environ.get("TIDEGATE_STATE") or project_file.absolute().parent / ".tidegate")
 
 
 if __name__ == "__main__":

@@ -50,9 +50,9 @@ class Place:
 
     @property
     def layout(self) -> Layout:
-        from tidegate.storage.layout import Layout
+        from tidegate.storage.layout import Layout, state_folder
 
-        return Layout(os.environ.get("TIDEGATE_STATE") or self.file.parent / ".tidegate")
+        return Layout(state_folder(self.file))
 
     def needs_file(self) -> None:
         """Errors: ConfigError where there is no project file."""

@@ -43,7 +43,7 @@ def as_json(value: Any, status: int = 200) -> Reply:
 
 
 class Pages:
-    """All of them. `started` says whether the process may call itself ready."""
+    """All of them."""
 
     def __init__(self, plane: DataPlane, intents: Intents, stats: Callable[[], list[dict[str, Any]]]) -> None:
         self._plane = plane
@@ -125,8 +125,8 @@ class Pages:
             "name": name,
             "versions": sorted(route.by_version),
             "platform": found.platform,
-            "inputs": [_tensor(spec, signature) for spec in signature.inputs],
-            "outputs": [_tensor(spec, signature) for spec in signature.outputs],
+            "inputs": [_tensor(spec) for spec in signature.inputs],
+            "outputs": [_tensor(spec) for spec in signature.outputs],
         }
 
     def config(self, name: str, version: str) -> dict[str, Any]:
@@ -245,7 +245,7 @@ class Pages:
         raise NotReady(f"model {name!r} was not {action}ed within {timeout:g} s")
 
 
-def _tensor(spec: TensorSpec, signature: Signature) -> dict[str, Any]:
+def _tensor(spec: TensorSpec) -> dict[str, Any]:
     return {"name": spec.name, "datatype": spec.datatype, "shape": spec.shape}
 
 

@@ -76,6 +76,11 @@ class Layout:
         return self._folder("log", safe_name(endpoint))
 
 
+def state_folder(project_file: Path) -> Path:
+    """Where a project's state is kept: beside its file, unless TIDEGATE_STATE says otherwise."""
+    return Path(os.environ.get("TIDEGATE_STATE") or project_file.absolute().parent / ".tidegate")
+
+
 def safe_name(name: str) -> str:
     """A name that is one plain path component, or a StateError."""
     if not name or name in {".", ".."} or any(c in name for c in "/\\\0") or len(name) > 200:
