@@ -20,6 +20,7 @@ from ruamel.yaml.error import YAMLError
 from tidegate.errors import ConfigError
 from tidegate.gateway.options import EndpointOptions, ServerOptions
 from tidegate.plugins import nearest
+from tidegate.rollout.options import RolloutOptions, StrategyOptions
 from tidegate.runner.options import VersionOptions
 from tidegate.storage.options import LogOptions
 from tidegate.types.options import Options
@@ -39,14 +40,21 @@ class ModelOptions(Options):
         return {str(key): item for key, item in value.items()} if isinstance(value, dict) else value
 
 
+class Endpoint(EndpointOptions):
+    """An endpoint, with how a new version takes it over."""
+
+    strategy: StrategyOptions = Field(default_factory=StrategyOptions)
+
+
 class Project(Options):
     """The whole file."""
 
     project: str = Field(description="Name of the project.")
     server: ServerOptions = Field(default_factory=ServerOptions)
     log: LogOptions = Field(default_factory=LogOptions)
+    analysis: RolloutOptions = Field(default_factory=RolloutOptions)
     models: dict[str, ModelOptions] = Field(default_factory=dict)
-    endpoints: dict[str, EndpointOptions] = Field(default_factory=dict)
+    endpoints: dict[str, Endpoint] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _references(self) -> Project:

@@ -214,9 +214,10 @@ class Supervisor:
         self._lock = self._hold_lock()
         self._family = await_predecessors(layout)
         server = self._project.server
-        self.http = free_port(server.host, server.http, "http")
-        self.grpc = free_port(server.host, server.grpc, "grpc") if server.grpc >= 0 else -1
-        self.control = free_port(server.host, server.control, "control")
+        self._held: list[socket.socket] = []
+        self.http = self._hold(server.host, server.http, "http")
+        self.grpc = self._hold(server.host, server.grpc, "grpc") if server.grpc >= 0 else -1
+        self.control = self._hold(server.host, server.control, "control")
 
     def run(self, on_ready: Callable[[Processes], None] | None = None) -> int:
         """Blocks until SIGTERM or SIGINT; the exit code."""
@@ -264,6 +265,22 @@ class Supervisor:
                 f"this project is already up (state folder {self._layout.root}); `tidegate status` shows it"
             ) from exc
         return lock
+
+    def _hold(self, host: str, port: int, what: str) -> int:
+        """The port, for this project alone. Gateway workers share it (SO_REUSEPORT), and the kernel would let those of
+        another project in as well: half of the callers would reach the wrong one."""
+        for _ in range(20):
+            found = free_port(host, port, what)
+            held = claim(found)
+            if held is not None:
+                self._held.append(held)
+                return found
+            if port:
+                break
+        raise ConfigError(
+            f"server.{what}: another Tidegate project listens on port {port}. "
+            "Set another port in the project file, or 0 for a free one"
+        )
 
     def _prepare(self) -> None:
         """Everything up to the first processes: desired state, first plan and first table, so that runners load at once."""
@@ -514,6 +531,20 @@ def free_port(host: str, port: int, what: str) -> int:
                 "Set another port in the project file, or 0 for a free one"
             ) from exc
         return int(sock.getsockname()[1])
+
+
+def claim(port: int) -> socket.socket | None:
+    """A hold on a port number among the Tidegate projects of this network namespace, kept as long as the socket is open
+    (by the kernel: it can't outlive the process). None where another project has it."""
+    held = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+    if not sys.platform.startswith("linux"):  # no abstract names there; the check of free_port has to do
+        return held
+    try:
+        held.bind(f"\0tidegate-port-{port}")
+    except OSError:
+        held.close()
+        return None
+    return held
 
 
 def listening(host: str, port: int) -> bool:

@@ -18,6 +18,8 @@ import pytest
 from tidegate.demo import data
 from tidegate.errors import StateError
 
+pytestmark = pytest.mark.xdist_group("demo")
+
 ROWS = 120
 YEARS = ["2017", "2018", "2019", "2020", "2021"]
 

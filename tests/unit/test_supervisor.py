@@ -81,3 +81,14 @@ def test_ends_in_words() -> None:
     assert [how_it_ended(code) for code in (-9, -11, 1)] == [
         "killed by SIGKILL", "killed by SIGSEGV", "ended with exit code 1",
     ]  # fmt: skip
+
+
+def test_two_projects_never_share_a_port() -> None:
+    """Gateways share a port among themselves; the kernel would let another project's in, and split the callers."""
+    port = supervisor.free_port("127.0.0.1", 0, "http")
+    first = supervisor.claim(port)
+    assert first is not None and supervisor.claim(port) is None
+    first.close()
+    again = supervisor.claim(port)
+    assert again is not None, "the hold ends with its socket"
+    again.close()

@@ -23,6 +23,7 @@ import msgspec
 from tidegate.errors import StateError
 from tidegate.runner.death import die_with_parent
 from tidegate.storage.layout import Layout
+from tidegate.supervisor import claim
 from tidegate.types.processes import Processes
 
 STOP_WITHIN = 45.0
@@ -106,13 +107,17 @@ class System:
 
 
 def free(port: int) -> bool:
-    """Whether this machine's loopback has the port to give."""
+    """Whether this machine's loopback has the port to give, and no other project holds it."""
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind(("127.0.0.1", port))
         except OSError:
             return False
+    held = claim(port)
+    if held is None:
+        return False
+    held.close()
     return True
 
 

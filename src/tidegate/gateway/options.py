@@ -30,6 +30,24 @@ class ServerOptions(Options):
     )
 
 
+class AssignmentOptions(Options):
+    """Who goes to which version of a split."""
+
+    unit: str = Field(
+        "request", description="What is assigned: request, header:NAME or input:NAME (a user, a session)."
+    )
+    sticky: bool = Field(True, description="A unit keeps its version. Without it each request is drawn anew.")
+    override: str = Field("tidegate-version", description="Header by which a tester asks for a version; empty: none.")
+
+    @field_validator("unit")
+    @classmethod
+    def _unit(cls, value: str) -> str:
+        kind, _, name = value.partition(":")
+        if value != "request" and (kind not in {"header", "input"} or not name):
+            raise ValueError("unit must be request, header:NAME or input:NAME")
+        return value
+
+
 class EndpointOptions(Options):
     """One name that callers use."""
 
@@ -44,6 +62,11 @@ class EndpointOptions(Options):
     )
     on_log_failure: Literal["reject", "serve"] = Field(
         "reject", description="When the journal can't be written: refuse (503) or answer without a record, counted."
+    )
+
+    assignment: AssignmentOptions = Field(default_factory=AssignmentOptions)
+    fallback: Literal["none", "stable"] = Field(
+        "none", description="stable: a canary's error or time-out is answered by the stable version."
     )
 
     @field_validator("subject")

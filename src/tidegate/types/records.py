@@ -10,7 +10,9 @@ from typing import Literal
 
 import msgspec
 
-Role = Literal["stable", "canary", "shadow", "human"]
+Role = Literal["stable", "canary", "shadow", "human", "baseline"]
+"""`baseline` is a slice of the stable version as large as the canary's, answered by the stable version: the two are
+compared where a share of the traffic matters (latency)."""
 
 Codec = Literal["v2", "v1", "mlflow", "csv"]
 
@@ -47,6 +49,14 @@ class PredictionRecord(msgspec.Struct, omit_defaults=True):
     outputs: msgspec.Raw = msgspec.Raw(b"null")
     output_binary: str = ""
     redacted: bool = False
+    assignment: str = ""
+    """`ROLLOUT.STEP@WEIGHT` of the rollout under which its arm was drawn (`7.2@25`), empty outside of one."""
+    forced: bool = False
+    """The caller named the version (path, header, preview address): it says nothing of a comparison."""
+    mirror_of: str = ""
+    """Of a shadow call: the prediction id of the request that it copies."""
+    fallback_of: str = ""
+    """Of an answer that another version gave: the prediction id of the attempt that failed. It counts for that one's arm."""
     kind: Literal["prediction"] = "prediction"
 
 

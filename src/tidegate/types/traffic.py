@@ -17,7 +17,11 @@ VersionState = Literal["LOADING", "READY", "UNAVAILABLE", "UNLOADED"]
 
 
 class Arm(msgspec.Struct, frozen=True):
-    """One version's part in an endpoint's split. Weights are percentages and sum to 100."""
+    """One version's part in an endpoint's split. Weights are percentages and sum to 100.
+
+    A version may have two arms (stable and its baseline slice). Units are laid on [0, 100): the canary's arm comes first
+    and grows from 0, a baseline's and a holdback's come last and end at 100, so that a growing arm keeps its units.
+    """
 
     version: str
     weight: float
@@ -44,6 +48,30 @@ class EndpointRoute(msgspec.Struct, frozen=True, omit_defaults=True):
     """Where the person a row is about is named: `header:NAME` or `input:NAME`; empty for none."""
     fields: list[FieldPolicy] = []
     on_log_failure: Literal["reject", "serve"] = "reject"
+    unit: str = "request"
+    """What is assigned to an arm: `request`, `header:NAME`, or `input:NAME`; the last two are sticky."""
+    salt: str = ""
+    """Of the hash that assigns units; new with each rollout, so that nobody is always the guinea pig."""
+    assignment: str = ""
+    """`ROLLOUT.STEP@WEIGHT`, copied into each record whose arm was drawn under it."""
+    override: str = "tidegate-version"
+    """The header by which a tester asks for a version; empty turns it off."""
+    fallback: bool = False
+    """Whether a failed or late answer of the canary is given by the stable version instead."""
+    mirror: Mirror | None = None
+    preview: str = ""
+    """The version behind ENDPOINT@preview: the one not yet live."""
+    human: bool = False
+    """A person decides, and the model is beside them: its answers are of role shadow."""
+
+
+class Mirror(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A version that gets copies of requests and whose answers nobody waits for. `percentage` of the requests."""
+
+    version: str
+    percentage: float
+    max_in_flight: int = 128
+    """Copies beyond it are dropped, and counted."""
 
 
 class VersionRoute(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -78,3 +106,17 @@ class RoutingTable(msgspec.Struct, frozen=True, omit_defaults=True):
     require_keys: bool = False
     field_secret: str = ""
     """Hex; the HMAC key of hashed fields. The file that holds this table is readable by its owner alone."""
+
+
+class Mark(msgspec.Struct, frozen=True):
+    """How far a gateway worker's journal is complete: run/mark-SLOT.json, written ten times a second while a rollout is active.
+
+    A worker numbers its calls in the order in which they were assigned: prediction ids are `PREFIX-NUMBER` (hex). Every call
+    of an endpoint whose number is below `complete[endpoint]` has its record in the journal: evidence is counted in the order
+    of assignment, however long single calls take. `dropped` counts shadow copies that were dropped, by endpoint.
+    """
+
+    prefix: str
+    time: float
+    complete: dict[str, int]
+    dropped: dict[str, int] = {}
