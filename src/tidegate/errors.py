@@ -3,6 +3,7 @@
 TidegateError
 ├── ConfigError            the project file, a flag or an option is wrong (the message names the field and the fix)
 ├── StateError             the state folder is missing, locked, newer than this program, or damaged
+│   └── Conflict           the state doesn't allow it (any more): somebody else changed it, or it is another phase
 ├── ModelError             a model can't be loaded or used
 │   ├── LoadError          the artifact can't be loaded here
 │   ├── UntrustedArtifact  loading would run code the user has not said they trust
@@ -34,6 +35,10 @@ class ConfigError(TidegateError):
 
 class StateError(TidegateError):
     """The state folder is missing, locked, newer than this program, or damaged."""
+
+
+class Conflict(StateError):
+    """The state doesn't allow it: somebody else has changed it meanwhile, or it is in another phase."""
 
 
 class ModelError(TidegateError):

@@ -13,8 +13,8 @@ from sqlalchemy import Connection, Engine, inspect, text
 
 from tidegate.errors import StateError
 
-HEAD: Final = "0001"
-_KNOWN: Final = ("", HEAD)
+HEAD: Final = "0002"
+_KNOWN: Final = ("", "0001", HEAD)
 _LOCK: Final = 7_319_402  # any fixed number: the name of our advisory lock in PostgreSQL
 
 

@@ -9,24 +9,18 @@ change is there with its audit entry, or neither is. Times are unix seconds.
 from __future__ import annotations
 
 import json
-import os
 import secrets
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Engine, create_engine, event, insert, select, update
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy.exc import IntegrityError
 
-from tidegate.errors import ConfigError, NotFound, StateError
+from tidegate.errors import Conflict, NotFound, StateError
 from tidegate.storage import schema
-from tidegate.storage.layout import Layout
-from tidegate.storage.migrate import ensure_schema
+from tidegate.storage.database import Database
 from tidegate.types.traffic import KeyEntry
-
-BUSY_SECONDS = 10.0
 
 
 class Desired(msgspec.Struct, frozen=True):
@@ -83,32 +77,18 @@ class AuditEntry(msgspec.Struct, frozen=True):
     after: Any
 
 
-class StateStore:
+class StateStore(Database):
     """Open the database of a state folder (or a database URL), bringing its schema up to date.
 
     Cheap to make and safe to share between threads. Errors of every method: StateError when the database can't be used.
     """
-
-    def __init__(self, place: Layout | str) -> None:
-        self._path = place.database if isinstance(place, Layout) else None
-        url = f"sqlite:///{self._path}" if self._path else str(place)
-        if self._path is not None and not self._path.exists():
-            # SQLite would make it readable to all; it holds digests of keys and the secret of hashed fields.
-            os.close(os.open(self._path, os.O_CREAT | os.O_WRONLY, 0o600))
-        self._engine = _engine(url)
-        with self._errors():
-            ensure_schema(self._engine)
-
-    def close(self) -> None:
-        """Give back the connections."""
-        self._engine.dispose()
 
     # -- what should be running ---------------------------------------------------------------------------------------
 
     def desired(self) -> Desired:
         """The newest revision."""
         with self._read() as connection:
-            return _newest(connection)
+            return newest(connection)
 
     def revision(self) -> int:
         """Number of the newest revision; cheap enough to ask many times a second."""
@@ -116,19 +96,40 @@ class StateStore:
         with self._read() as connection:
             return connection.execute(select(column).order_by(column.desc()).limit(1)).scalar() or 0
 
-    def set_desired(self, project_json: str, base: str, *, actor: str, action: str = "apply") -> int:
+    def set_desired(
+        self,
+        project_json: str,
+        base: str,
+        *,
+        actor: str,
+        action: str = "apply",
+        applied: dict[str, dict[str, float]] | None = None,
+        seen: int | None = None,
+    ) -> int:
         """Make a project the desired state; returns its revision.
 
-        Versions unloaded by hand stay so while the project has them.
+        Versions unloaded by hand stay so while the project has them. `applied` is each endpoint's split as the file has
+        it, where a rollout's result stands instead. Errors: Conflict where `seen` is no longer the newest revision.
         """
         versions = _versions(project_json)
         with self._write() as connection:
-            before = _newest(connection)
+            before = newest(connection)
+            if seen is not None and before.revision != seen:
+                raise Conflict("the project was changed by somebody else at the same moment; try again")
             unloaded = [name for name in before.unloaded if name in versions]
-            revision = _add_revision(connection, project_json, base, unloaded, actor, action)
+            revision = add_revision(connection, project_json, base, unloaded, actor, action)
             was = json.loads(before.project) if before.project else None
-            _audit(connection, actor, action, f"revision {revision}", was, json.loads(project_json))
+            add_audit(connection, actor, action, f"revision {revision}", was, json.loads(project_json))
+            if applied is not None:
+                connection.execute(delete(schema.applied))
+                for endpoint, split in applied.items():
+                    connection.execute(insert(schema.applied).values(endpoint=endpoint, split=json.dumps(split)))
             return revision
+
+    def applied_splits(self) -> dict[str, dict[str, float]]:
+        """Each endpoint's split as the project file last said it."""
+        with self._read() as connection:
+            return {row[0]: json.loads(row[1]) for row in connection.execute(select(schema.applied))}
 
     def set_loaded(self, model: str, version: str, loaded: bool, *, actor: str) -> int:
         """Take a version into service or out of it; returns the revision. No change, no new revision.
@@ -137,15 +138,15 @@ class StateStore:
         """
         name = f"{model}:{version}"
         with self._write() as connection:
-            before = _newest(connection)
+            before = newest(connection)
             if not before.revision or name not in _versions(before.project):
                 raise NotFound(f"the project has no model {model!r} with a version {version!r}")
             if (name not in before.unloaded) == loaded:
                 return before.revision
             unloaded = [n for n in before.unloaded if n != name] if loaded else [*before.unloaded, name]
             action = "load" if loaded else "unload"
-            revision = _add_revision(connection, before.project, before.base, unloaded, actor, action)
-            _audit(connection, actor, action, name, {"loaded": not loaded}, {"loaded": loaded})
+            revision = add_revision(connection, before.project, before.base, unloaded, actor, action)
+            add_audit(connection, actor, action, name, {"loaded": not loaded}, {"loaded": loaded})
             return revision
 
     def revision_history(self, limit: int = 50) -> list[Revision]:
@@ -175,7 +176,7 @@ class StateStore:
                 connection.execute(insert(schema.key).values(**msgspec.structs.asdict(stored)))
             except IntegrityError as exc:
                 raise StateError(f"there is a key {entry.id!r} already; create another") from exc
-            _audit(connection, actor, "keys create", entry.id, None, _public(stored))
+            add_audit(connection, actor, "keys create", entry.id, None, _public(stored))
         return stored
 
     def list_keys(self, *, valid_only: bool = False) -> list[StoredKey]:
@@ -198,7 +199,7 @@ class StateStore:
                 return before
             after = msgspec.structs.replace(before, revoked=time.time())
             connection.execute(update(schema.key).where(t.id == key_id).values(revoked=after.revoked))
-            _audit(connection, actor, "keys revoke", key_id, _public(before), _public(after))
+            add_audit(connection, actor, "keys revoke", key_id, _public(before), _public(after))
         return after
 
     # -- audit and secrets --------------------------------------------------------------------------------------------
@@ -206,7 +207,7 @@ class StateStore:
     def record(self, actor: str, action: str, target: str, before: Any = None, after: Any = None) -> None:
         """Note a change that lives elsewhere (an erasure, an export). Values must be JSON-ready."""
         with self._write() as connection:
-            _audit(connection, actor, action, target, before, after)
+            add_audit(connection, actor, action, target, before, after)
 
     def audit(self, limit: int = 100, since: float = 0.0) -> list[AuditEntry]:
         """Newest first, at or after `since`."""
@@ -229,63 +230,17 @@ class StateStore:
                 connection.execute(insert(schema.secret).values(name=name, value=value))
         return str(value)
 
-    # -- transactions -------------------------------------------------------------------------------------------------
 
-    @contextmanager
-    def _read(self) -> Iterator[Connection]:
-        with self._errors(), self._engine.connect() as connection:
-            yield connection
-
-    @contextmanager
-    def _write(self) -> Iterator[Connection]:
-        with (
-            self._errors(),
-            self._engine.connect().execution_options(tidegate_write=True) as connection,
-            connection.begin(),
-        ):
-            yield connection
-
-    @contextmanager
-    def _errors(self) -> Iterator[None]:
-        try:
-            yield
-        except DBAPIError as exc:
-            where = self._path or self._engine.url.render_as_string(hide_password=True)
-            raise StateError(f"the state database {where} can't be used: {exc.orig}") from exc
-
-
-def _engine(url: str) -> Engine:
-    try:
-        engine = create_engine(url, pool_pre_ping=not url.startswith("sqlite"))
-    except Exception as exc:  # an unknown dialect, a missing driver, a malformed URL: all are the user's URL
-        raise ConfigError(f"can't open the state database at this URL: {exc}") from exc
-    if engine.dialect.name != "sqlite":
-        return engine
-
-    @event.listens_for(engine, "connect")
-    def _connected(connection: Any, _: Any) -> None:
-        connection.isolation_level = None  # we say BEGIN ourselves: the driver's own comes too late to lock
-        connection.execute(f"PRAGMA busy_timeout = {int(BUSY_SECONDS * 1000)}")
-        connection.execute("PRAGMA journal_mode = WAL")
-        connection.execute("PRAGMA synchronous = FULL")
-
-    @event.listens_for(engine, "begin")
-    def _begin(connection: Connection) -> None:
-        # A writer takes the lock at once: two that read first and write later would fail instead of waiting.
-        write = connection.get_execution_options().get("tidegate_write")
-        connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
-
-    return engine
-
-
-def _newest(connection: Connection) -> Desired:
+def newest(connection: Connection) -> Desired:
+    """The newest revision, within somebody's transaction."""
     t = schema.revision.c
     query = select(t.id, t.project, t.base, t.unloaded).order_by(t.id.desc()).limit(1)
     row = connection.execute(query).one_or_none()
     return Desired(row[0], row[1], row[2], json.loads(row[3])) if row else Desired(0, "", "", [])
 
 
-def _add_revision(connection: Connection, project: str, base: str, unloaded: list[str], actor: str, action: str) -> int:
+def add_revision(connection: Connection, project: str, base: str, unloaded: list[str], actor: str, action: str) -> int:
+    """Write a revision, within somebody's transaction; its number."""
     values = {
         "time": time.time(),
         "actor": actor,
@@ -300,7 +255,8 @@ def _add_revision(connection: Connection, project: str, base: str, unloaded: lis
     return int(key[0])
 
 
-def _audit(connection: Connection, actor: str, action: str, target: str, before: Any, after: Any) -> None:
+def add_audit(connection: Connection, actor: str, action: str, target: str, before: Any, after: Any) -> None:
+    """Write an entry of the audit, within somebody's transaction."""
     values = {
         "time": time.time(),
         "actor": actor,

@@ -195,6 +195,18 @@ class Decision(msgspec.Struct, frozen=True, omit_defaults=True):
     """What else the judge was told: seconds in the step, blindness, health."""
 
 
+class Example(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A request that counted as bad, for people to look at. `time` in unix seconds; `error` is the text of the answer."""
+
+    prediction_id: str
+    metric: str
+    version: str
+    role: str
+    status: int = 0
+    error: str = ""
+    time: float = 0.0
+
+
 class Freeze(msgspec.Struct, frozen=True):
     """Nobody starts or promotes on `endpoint` ("*": on any) until then (unix seconds)."""
 
