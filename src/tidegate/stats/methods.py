@@ -13,8 +13,11 @@ from tidegate.errors import ConfigError
 from tidegate.stats import paired
 from tidegate.stats.average import Average
 from tidegate.stats.base import EProcess
+from tidegate.stats.categorical import Categorical, WithinMargin
+from tidegate.stats.common import CommonRate
 from tidegate.stats.floor import BelowFloor
 from tidegate.stats.rate import BETTER, RateRatio
+from tidegate.stats.score import ScoreDifference
 from tidegate.stats.starts import Starts
 
 
@@ -39,7 +42,9 @@ def harm(method: str, *, ratio: float = 1.0, margin: float = 0.0) -> EProcess:
 def safety(method: str, *, ratio: float = 1.25, floor: float = 0.005, margin: float = 0.0) -> EProcess:
     """Evidence that the canary is good enough: proof when log_e >= ln(1/promoteAlpha).
 
-    The null is p_canary >= max(ratio * p_stable, floor) for rates, and mean_canary >= mean_stable + margin for a score.
+    The null is p_canary >= max(ratio * p_stable, floor) for rates (common-rate adds the margin to the first),
+    mean_canary >= mean_stable + margin for a score, and for a categorical output that some category's share differs by
+    at least the margin. A score or an output with margin 0 can't be proved safe: equality itself is in the null.
     One start: it is the evidence of the whole rollout.
 
     Raises:
@@ -54,10 +59,16 @@ def safety(method: str, *, ratio: float = 1.25, floor: float = 0.005, margin: fl
 
 HARM: dict[str, Callable[[float, float], EProcess]] = {
     "rate": lambda ratio, margin: RateRatio(ratio),
+    "common-rate": CommonRate,
+    "categorical": lambda ratio, margin: Categorical(),
+    "score": lambda ratio, margin: ScoreDifference(margin),
     "paired": lambda ratio, margin: paired.Paired(ratio),
 }
 SAFETY: dict[str, Callable[[float, float, float], EProcess]] = {
     "rate": lambda ratio, floor, margin: Average([RateRatio(ratio, BETTER), BelowFloor(floor)]),
+    "common-rate": lambda ratio, floor, margin: Average([CommonRate(ratio, margin, worse=False), BelowFloor(floor)]),
+    "categorical": lambda ratio, floor, margin: WithinMargin(margin),
+    "score": lambda ratio, floor, margin: ScoreDifference(-margin, exchanged=True),
     "paired": lambda ratio, floor, margin: Average([paired.safe(ratio), paired.PairedMarginal(BelowFloor(floor))]),
 }
 RATIO_ONLY = ("rate", "paired")
