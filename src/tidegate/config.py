@@ -43,7 +43,9 @@ class ModelOptions(Options):
 class Endpoint(EndpointOptions):
     """An endpoint, with how a new version takes it over."""
 
-    strategy: StrategyOptions = Field(default_factory=StrategyOptions)
+    strategy: StrategyOptions = Field(
+        default_factory=StrategyOptions, description="How a new version takes over; by default in the canary's steps."
+    )
 
 
 class Project(Options):
@@ -52,7 +54,7 @@ class Project(Options):
     project: str = Field(description="Name of the project.")
     server: ServerOptions = Field(default_factory=ServerOptions)
     log: LogOptions = Field(default_factory=LogOptions)
-    analysis: RolloutOptions = Field(default_factory=RolloutOptions)
+    analysis: RolloutOptions = Field(default_factory=RolloutOptions, description="Analysis templates of your own.")
     models: dict[str, ModelOptions] = Field(default_factory=dict)
     endpoints: dict[str, Endpoint] = Field(default_factory=dict)
 

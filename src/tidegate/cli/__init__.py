@@ -1,8 +1,9 @@
 """The `tidegate` command: one noun a file, each thin; it reads flags, asks the layers below, and shows the answer.
 
-    argv -> main -> app.py (Typer) -> project | running | models | log | keys ... -> views, app, changes, client -> show
+    argv -> main -> app.py (Typer) -> project | running | rollout | log | keys ... -> views, app, changes, client -> show
 
-Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the project is not running, 4 the SLO was missed, 130 interrupted.
+Exit codes: 0 done, 1 failed, 2 wrong usage, 3 the project is not running, 4 the SLO was missed, 5 a rollout waits for a
+person, 6 it was still moving when the time was up, 130 interrupted.
 Nothing heavy is imported before a command needs it.
 """
 
@@ -11,7 +12,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Sequence
 
-OK, FAILED, USAGE, NOT_RUNNING, SLO_MISSED, INTERRUPTED = 0, 1, 2, 3, 4, 130
+OK, FAILED, USAGE, NOT_RUNNING, SLO_MISSED, WAITING, TIMED_OUT, INTERRUPTED = 0, 1, 2, 3, 4, 5, 6, 130
 
 
 def main() -> None:

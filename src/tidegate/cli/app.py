@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from tidegate.cli import demo, keys, loadtest, log, models, predict, project, running, status
+from tidegate.cli import demo, freeze, keys, loadtest, log, models, predict, project, replay, rollout, running, status
 from tidegate.cli.common import set_front
 from tidegate.cli.show import print_json
 
@@ -18,7 +18,8 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
     help="Serve models, keep every prediction, and let a new model's traffic in only as far as the evidence allows.",
-    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not running, 4 SLO missed, 130 interrupted.",
+    epilog="Exit codes: 0 done, 1 failed, 2 wrong usage, 3 not running, 4 SLO missed, 5 waiting for a person, "
+    "6 timed out, 130 interrupted.",
 )
 
 
@@ -48,5 +49,5 @@ def version(json: Annotated[bool, typer.Option("--json", help="Print JSON, for p
         typer.echo(f"tidegate {__version__} (Python {platform.python_version()})")
 
 
-for _part in (project, running, status, models, predict, loadtest, log, keys, demo):
+for _part in (project, running, status, rollout, replay, freeze, models, predict, loadtest, log, keys, demo):
     _part.add_to(app)

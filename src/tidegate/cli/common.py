@@ -73,6 +73,12 @@ class Place:
             raise NotRunning(f"the project {self.file.parent} is not running; `tidegate up` starts it")
         return self.layout
 
+    def applied(self) -> Layout:
+        """The state folder of a project that was up once, running or not. Errors: NotRunning."""
+        if not (self.layout.root / "state.db").exists():
+            raise NotRunning(f"the project {self.file.parent} was never up; `tidegate up` starts it")
+        return self.layout
+
     def gateway(self, url: str | None) -> str:
         """The address to call: the one given, or the running project's. Errors: NotRunning."""
         from tidegate.views.status import read_processes

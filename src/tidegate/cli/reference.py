@@ -12,7 +12,7 @@ import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args, get_origin
 
 import typer
 
@@ -55,6 +55,8 @@ def cli_page() -> str:
         "| exit code | meaning |\n|---|---|\n| 0 | done |\n| 1 | failed; one message on stderr says why |\n"
         "| 2 | wrong usage of the command |\n| 3 | the project is not running |\n"
         "| 4 | `loadtest`: the SLO was missed |\n"
+        "| 5 | `rollout status`: it waits for a person |\n"
+        "| 6 | `rollout status --timeout`: it was still moving when the time was up |\n"
         "| 130 | interrupted |\n\n"
         "Answers go to stdout, messages and progress to stderr. `tidegate --install-completion` completes\n"
         "commands, and the names of endpoints, models and versions.\n"
@@ -97,18 +99,32 @@ def _parameter(parameter: Any) -> str:
 
 def config_page() -> str:
     """docs/reference/config.md."""
-    from tidegate.config import ModelOptions, Project
-    from tidegate.gateway.options import EndpointOptions, ServerOptions
+    from tidegate.config import Endpoint, ModelOptions, Project
+    from tidegate.gateway.options import AssignmentOptions, ServerOptions
+    from tidegate.rollout import options as rollout
     from tidegate.runner.options import VersionOptions
     from tidegate.storage.options import LogOptions
 
+    how = "How a new version takes over ([how to](../how-to/rollouts.md))."
     sections: tuple[tuple[str, str, Any], ...] = (
         ("The file", "`tidegate.yaml`.", Project),
         ("server", "Addresses and processes. A change of this section needs a restart.", ServerOptions),
         ("log", "The journal and the prediction log.", LogOptions),
         ("models.NAME", "A model.", ModelOptions),
         ("models.NAME.versions.VERSION", "One version of a model. Paths are relative to the file.", VersionOptions),
-        ("endpoints.NAME", "A name that callers use: `POST /v2/models/NAME/infer`.", EndpointOptions),
+        ("endpoints.NAME", "A name that callers use: `POST /v2/models/NAME/infer`.", Endpoint),
+        ("endpoints.NAME.assignment", "Who goes to which version of the split.", AssignmentOptions),
+        ("endpoints.NAME.strategy", f"{how} Exactly one of:", rollout.StrategyOptions),
+        ("strategy.KIND", "How sure is sure enough: keys of each of the four.", rollout.ErrorControl),
+        ("strategy.canary", "Let traffic in step by step.", rollout.CanaryOptions),
+        ("strategy.canary.steps[]", "One step: exactly one of these keys.", rollout.StepOptions),
+        ("setMirrorRoute", "Copies of requests go to the canary, and its answers to nobody.", rollout.MirrorOptions),
+        ("pause", "Wait for a time, for units, or (`{}`) for a person.", rollout.PauseOptions),
+        ("analysis (a step)", "Wait for evidence.", rollout.AnalysisOptions),
+        ("strategy.blueGreen", "Switch all at once, and back as fast.", rollout.BlueGreenOptions),
+        ("strategy.shadow", "The model beside the person or the older system who decides.", rollout.ShadowOptions),
+        ("strategy.experiment", "An A/B test: never promoted by itself.", rollout.ExperimentOptions),
+        ("analysis.templates.NAME.metrics[]", "One metric of a template of yours.", rollout.MetricOptions),
     )
     parts = [
         f"{_NOTE}# The project file\n\n"
@@ -119,6 +135,8 @@ def config_page() -> str:
     for title, text, model in sections:
         parts.append(f"\n## {title}\n\n{text}\n\n| key | type | default | meaning |\n|---|---|---|---|\n")
         for name, field in model.model_fields.items():
+            if name in rollout.ErrorControl.model_fields and model is not rollout.ErrorControl and "strategy" in title:
+                continue  # said once
             parts.append(
                 f"| `{field.alias or name}` | {_type(field)} | {_default(field)} | {field.description or ''} |\n"
             )
@@ -128,13 +146,18 @@ def config_page() -> str:
 def _type(field: Any) -> str:
     from tidegate.types.options import Duration, Size
 
+    annotation = field.annotation
+    inner = [part for part in get_args(annotation) if part is not type(None)]
+    if type(None) in get_args(annotation) and len(inner) == 1:
+        annotation = inner[0]
+    said = [*field.metadata, *getattr(annotation, "__metadata__", ())]
     kinds: tuple[tuple[Any, str], ...] = ((Duration, "duration"), (Size, "size"))
     for known, word in kinds:
-        if any(item in known.__metadata__ for item in field.metadata if type(item).__name__ == "BeforeValidator"):
+        if any(item in known.__metadata__ for item in said if type(item).__name__ == "BeforeValidator"):
             return word
-    text = str(field.annotation) if not isinstance(field.annotation, type) else field.annotation.__name__
-    if text.startswith("typing.Literal"):
-        return " \\| ".join(f"`{part}`" for part in field.annotation.__args__)
+    if get_origin(annotation) is Literal:
+        return " \\| ".join(f"`{part}`" for part in get_args(annotation))
+    text = str(annotation) if not isinstance(annotation, type) or get_args(annotation) else annotation.__name__
     text = re.sub(r"\b(?:tidegate|typing)\.(?:\w+\.)*", "", text).replace("| None", "").strip()
     return "dict" if text.startswith("dict[str, Any") else text.replace("|", "\\|")
 

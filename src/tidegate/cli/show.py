@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterable, Sequence
 from datetime import datetime
@@ -43,6 +44,21 @@ def print_json(value: Any) -> None:
 
     encoded = msgspec.json.encode(value, enc_hook=str)
     typer.echo(msgspec.json.format(encoded, indent=2).decode())
+
+
+def plain_json(value: Any) -> Any:
+    """A struct as JSON has it: what is no finite number becomes text (inf, -inf) or null (nan)."""
+    import msgspec
+
+    return _finite(msgspec.to_builtins(value, enc_hook=str))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float) and not math.isfinite(value):
+        return None if math.isnan(value) else str(value)
+    if isinstance(value, dict):
+        return {key: _finite(part) for key, part in value.items()}
+    return [_finite(part) for part in value] if isinstance(value, (list, tuple)) else value
 
 
 def print_json_line(value: Any) -> None:

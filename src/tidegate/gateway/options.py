@@ -64,7 +64,9 @@ class EndpointOptions(Options):
         "reject", description="When the journal can't be written: refuse (503) or answer without a record, counted."
     )
 
-    assignment: AssignmentOptions = Field(default_factory=AssignmentOptions)
+    assignment: AssignmentOptions = Field(
+        default_factory=AssignmentOptions, description="Who goes to which version of the split."
+    )
     fallback: Literal["none", "stable"] = Field(
         "none", description="stable: a canary's error or time-out is answered by the stable version."
     )

@@ -138,10 +138,10 @@ class ExperimentOptions(ErrorControl):
 class StrategyOptions(Options):
     """How a new version takes over: one of canary (default), blueGreen, shadow, experiment."""
 
-    canary: CanaryOptions | None = None
-    blue_green: BlueGreenOptions | None = None
-    shadow: ShadowOptions | None = None
-    experiment: ExperimentOptions | None = None
+    canary: CanaryOptions | None = Field(None, description="Let traffic in step by step.")
+    blue_green: BlueGreenOptions | None = Field(None, description="Switch all at once, and back as fast.")
+    shadow: ShadowOptions | None = Field(None, description="Beside the person or the older system who decides.")
+    experiment: ExperimentOptions | None = Field(None, description="An A/B test; never promotes by itself.")
 
     @field_validator("canary", "blue_green", "shadow", "experiment", mode="before")
     @classmethod
@@ -181,7 +181,7 @@ class MetricOptions(Options):
 class TemplateOptions(Options):
     """An analysis template."""
 
-    metrics: list[MetricOptions] = Field(min_length=1)
+    metrics: list[MetricOptions] = Field(min_length=1, description="What is watched.")
 
 
 class RolloutOptions(Options):

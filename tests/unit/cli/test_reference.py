@@ -45,10 +45,15 @@ def test_every_example_is_one_that_the_command_line_takes(name, command):
 
 
 def test_every_key_of_the_project_file_is_described():
-    from tidegate.gateway.options import EndpointOptions, ServerOptions
+    from tidegate.config import Endpoint
+    from tidegate.gateway.options import AssignmentOptions, ServerOptions
+    from tidegate.rollout import options as rollout
     from tidegate.runner.options import VersionOptions
     from tidegate.storage.options import LogOptions
 
-    for model in (EndpointOptions, ServerOptions, VersionOptions, LogOptions):
+    ours = (rollout.StrategyOptions, rollout.CanaryOptions, rollout.StepOptions, rollout.MirrorOptions, rollout.PauseOptions,
+            rollout.AnalysisOptions, rollout.BlueGreenOptions, rollout.ShadowOptions, rollout.ExperimentOptions,
+            rollout.TemplateOptions, rollout.MetricOptions)  # fmt: skip
+    for model in (Endpoint, AssignmentOptions, ServerOptions, VersionOptions, LogOptions, *ours):
         for key, field in model.model_fields.items():
             assert field.description, f"{model.__name__}.{key}"

@@ -31,11 +31,12 @@ _TRIES = 5
 
 
 class Snapshot(msgspec.Struct):
-    """An endpoint's predictions and feedback as lazy frames, and up to where the journal was read."""
+    """An endpoint's predictions and feedback as lazy frames, up to where the journal was read, and whose each column is."""
 
     predictions: pl.LazyFrame
     feedback: pl.LazyFrame
     end: dict[str, Position]
+    book: ColumnBook
 
     def labels(self) -> pl.LazyFrame:
         """The latest label of each instance."""
@@ -106,7 +107,7 @@ def _read(layout: Layout, endpoint: str, committed: dict[str, int]) -> Snapshot:
             end[slot] = position
     stored = tables[True].scan()
     heard = tables[False].scan()
-    return Snapshot(_together(stored, made, schema_of(book)), _feedback(heard, events), end)
+    return Snapshot(_together(stored, made, schema_of(book)), _feedback(heard, events), end, book)
 
 
 def _together(stored: pl.LazyFrame | None, made: list[pl.DataFrame], schema: dict[str, Any]) -> pl.LazyFrame:
