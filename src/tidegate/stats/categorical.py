@@ -80,8 +80,8 @@ class WithinMargin(OneStart):
 
     @property
     def log_e(self) -> float:
-        """The least over categories and directions; 0 before the first unit."""
-        return min((side.log_e for sides in self._seen for side in sides), default=0.0)
+        """The least over categories, those never seen included, and directions."""
+        return min(side.log_e for sides in (*self._seen, self._unseen) for side in sides)
 
     def update(self, batch: Batch) -> None:
         """Feed two processes a category; one that turns up now has had 0 units in all batches before."""
