@@ -1,6 +1,6 @@
 """Logged requests once more, through the gateway, to a version that has no traffic yet (`tidegate replay`).
 
-    requests --a bounded number in flight--> gateway (tidegate-version, tidegate-mirror-of) -> candidate -> shadow records
+    requests --a bounded number in flight--> gateway (named version, tidegate-mirror-of) -> candidate -> shadow records
 
 Live traffic comes first: whenever `pressure` says that it suffers, or the gateway refuses, half as many are in flight; else one
 more each second. Nobody waits for these answers, so nothing is lost by being slow.
@@ -12,6 +12,7 @@ import asyncio
 import time
 from collections.abc import Callable, Iterable, Iterator
 from typing import Protocol
+from urllib.parse import quote
 
 import httpx
 import msgspec
@@ -77,8 +78,7 @@ class _Replay:
         pressure: Callable[[], bool],
         progress: Callable[[int], None],
     ) -> None:
-        self._path = f"/v2/models/{endpoint}/infer"
-        self._version = version
+        self._path = f"/v2/models/{quote(endpoint, safe='')}/versions/{quote(version, safe='')}/infer"
         self._most = in_flight
         self._allowed = in_flight
         self._rate = rate
@@ -129,7 +129,7 @@ class _Replay:
 
     async def _send(self, client: httpx.AsyncClient, request: Logged) -> None:
         outcome = self.outcome
-        headers = {"tidegate-version": self._version, "tidegate-mirror-of": request.prediction_id}
+        headers = {"tidegate-mirror-of": request.prediction_id}
         outcome.sent += 1
         for _ in range(TRIES):
             try:

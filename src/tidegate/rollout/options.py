@@ -10,11 +10,25 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, model_validator
 
 from tidegate.types.options import Duration, Options
 
 OnInconclusive = Literal["pause", "abort", "continue"]
+
+
+def one_of(value: Any) -> Any:
+    """Of keys that exclude each other: one alone without a value means all its defaults (`pause:`); beside others it
+    says nothing, as in a project that was written out whole.
+
+    >>> one_of({"pause": None}), one_of({"pause": None, "setWeight": 5}), one_of({"canary": None, "shadow": None})
+    ({'pause': {}}, {'setWeight': 5}, {})
+    """
+    if not isinstance(value, dict):
+        return value
+    if len(value) == 1:
+        return {key: {} if given is None else given for key, given in value.items()}
+    return {key: given for key, given in value.items() if given is not None}
 
 
 class MirrorOptions(Options):
@@ -55,10 +69,10 @@ class StepOptions(Options):
     pause: PauseOptions | None = Field(None, description="Wait; {} waits for `tidegate rollout promote`.")
     analysis: AnalysisOptions | None = Field(None, description="Wait for evidence.")
 
-    @field_validator("pause", "analysis", "set_mirror_route", mode="before")
+    @model_validator(mode="before")
     @classmethod
     def _empty_is_all_defaults(cls, value: Any) -> Any:
-        return {} if value is None else value
+        return one_of(value)
 
     @model_validator(mode="after")
     def _one_key(self) -> StepOptions:
@@ -143,10 +157,10 @@ class StrategyOptions(Options):
     shadow: ShadowOptions | None = Field(None, description="Beside the person or the older system who decides.")
     experiment: ExperimentOptions | None = Field(None, description="An A/B test; never promotes by itself.")
 
-    @field_validator("canary", "blue_green", "shadow", "experiment", mode="before")
+    @model_validator(mode="before")
     @classmethod
     def _empty_is_all_defaults(cls, value: Any) -> Any:
-        return {} if value is None else value
+        return one_of(value)
 
     @model_validator(mode="after")
     def _one_key(self) -> StrategyOptions:
