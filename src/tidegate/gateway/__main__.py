@@ -4,6 +4,7 @@
                                     DataPlane --> runners, journal
     grpc.aio ------> gRPC door --/
     every 20 ms: is there a new run/routing.json?      every second: counters, slow bodies, a wish to rotate the journal
+    every 100 ms, while a rollout counts: run/mark-SLOT.json, up to which call the journal is complete
 
 Workers share their ports (SO_REUSEPORT). On SIGTERM a worker says it is not ready, asks its callers to reconnect elsewhere, answers what
 is in flight, and ends.
@@ -12,6 +13,7 @@ is in flight, and ends.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import gc
 import os
 import signal
@@ -32,9 +34,10 @@ from tidegate.storage.intents import Intents
 from tidegate.storage.journal import JournalWriter
 from tidegate.storage.layout import Layout, write_atomic
 from tidegate.telemetry import Counters
-from tidegate.types.traffic import RoutingTable
+from tidegate.types.traffic import Mark, RoutingTable
 
 WATCH = 0.02
+MARK = 0.1
 QUIET = 0.2
 
 
@@ -76,7 +79,11 @@ class Worker:
         gc.collect()
         gc.freeze()  # what is here now stays: collections look only at what requests make
         gc.set_threshold(20_000, 20, 50)
-        tasks = [loop.create_task(self._watch()), loop.create_task(self._housekeeping())]
+        tasks = [
+            loop.create_task(self._watch()),
+            loop.create_task(self._housekeeping()),
+            loop.create_task(self._marks()),
+        ]
         await self._stop.wait()
         await self._drain(server, grpc_server)
         for task in tasks:
@@ -134,6 +141,18 @@ class Worker:
         self._seen = stamp
         await self._plane.apply(table)
         self._write_counters()
+
+    async def _marks(self) -> None:
+        """Tell the controller up to which call the journal is complete."""
+        path = self._layout.run / f"mark-{self._slot}.json"
+
+        def publish(mark: Mark) -> None:
+            with contextlib.suppress(OSError):  # a full disk: the controller sees that the mark is old
+                write_atomic(path, msgspec.json.encode(mark))
+
+        while True:
+            await asyncio.sleep(MARK)
+            self._plane.mark(publish)
 
     # -- once a second
 

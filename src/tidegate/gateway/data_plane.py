@@ -1,9 +1,11 @@
 """The path of one prediction, without any transport: route, ask a runner, journal, answer.
 
     infer(Call) -> choose a version -> link.send -> replied -> line -> journal -> Answer
-                     |                    |
+                     |                    |   |
+                     |                    |   +- a canary failed or is late: its line, then the stable version is asked (fallback)
                      |                    +- runner died: once more on another or restarted runner, else 503
                      +- unknown, full, not ready: a line for the log, then the refusal
+                     +- a copy for the mirror: sent behind the request, answered to nobody, dropped when there are too many
 
 Every call ends in exactly one Answer and one line in the journal, in that order reversed: line first. Refusals are lines too. All of
 it runs on one event loop; nothing here blocks.
@@ -13,6 +15,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import random
 import time
 import traceback
 from collections.abc import Callable
@@ -28,7 +31,7 @@ from tidegate.gateway.link import Link
 from tidegate.gateway.table import Route, Table, Target
 from tidegate.storage.journal import JournalWriter
 from tidegate.telemetry import Counters
-from tidegate.types.traffic import RoutingTable, VersionRoute
+from tidegate.types.traffic import Mark, RoutingTable, VersionRoute
 from tidegate.wire.frames import CODEC_NAMES, NO_BUDGET
 
 UNKNOWN = "_unknown"
@@ -39,6 +42,12 @@ NOT_KEPT = "the message is not kept, as it may quote a value: this endpoint has 
 
 SWEEP = 0.025
 MAX_VALIDATED = 65536
+
+PREVIEW = "@preview"
+"""Behind an endpoint's name: the version that is not yet live. No endpoint's own name can hold an `@`."""
+
+CANARY_SHARE = 0.5
+"""The part of a request's time that a canary has where the stable version answers in its stead."""
 
 
 class Call(msgspec.Struct):
@@ -54,6 +63,7 @@ class Call(msgspec.Struct):
     subject: str = ""
     unit: str = ""
     trace: str = ""
+    mirror_of: str = ""
 
 
 class Answer(msgspec.Struct):
@@ -70,9 +80,15 @@ class Answer(msgspec.Struct):
     version: str = ""
     role: str = ""
     model: str = ""
+    fallback: str = ""
+    """The version that failed, where another gave this answer."""
 
 
 Done = Callable[[Answer], None]
+
+
+def _nobody(_: Answer) -> None:
+    """Who waits for the answer to a copy, or for that of an attempt that failed."""
 
 
 class Pending:
@@ -80,10 +96,17 @@ class Pending:
 
     __slots__ = (
         "call",
+        "copy",
+        "count",
         "deadline",
         "done",
+        "ends",
+        "fallback_of",
+        "fallback_version",
+        "falls_back",
         "id",
         "link",
+        "mirror_of",
         "number",
         "retried",
         "route",
@@ -102,7 +125,15 @@ class Pending:
         time_ns: int,
         started: float,
         deadline: float,
+        count: int = 0,
     ) -> None:
+        self.count = count
+        self.copy = False
+        self.ends = deadline
+        self.falls_back = False
+        self.mirror_of = call.mirror_of
+        self.fallback_of = ""
+        self.fallback_version = ""
         self.call = call
         self.target = target
         self.route = route
@@ -158,8 +189,26 @@ class DataPlane:
 
     # -- questions
 
+    def resolve(self, endpoint: str, version: str = "") -> tuple[str, str]:
+        """An endpoint's name and version as they are; of ENDPOINT@preview: the endpoint, and the version not yet live.
+
+        Errors: NotFound where nothing is previewed.
+        """
+        if not endpoint.endswith(PREVIEW):
+            return endpoint, version
+        name = endpoint.removesuffix(PREVIEW)
+        route = self.table.routes.get(name)
+        if route is None:
+            raise NotFound(self._no_endpoint(name))
+        if not route.endpoint.preview:
+            raise NotFound(
+                f"endpoint {name!r} has no preview: it is there while a rollout is active, and leads to its new version"
+            )
+        return name, version or route.endpoint.preview
+
     def version(self, endpoint: str, version: str = "") -> VersionRoute:
         """What serves this name (and version). Errors: NotFound, naming what there is."""
+        endpoint, version = self.resolve(endpoint, version)
         route = self.table.routes.get(endpoint)
         if route is None:
             raise NotFound(self._no_endpoint(endpoint))
@@ -174,6 +223,7 @@ class DataPlane:
 
     def ready(self, endpoint: str, version: str = "") -> bool:
         """Whether a request would reach a runner now."""
+        endpoint, version = self.resolve(endpoint, version)
         route = self.table.routes.get(endpoint)
         if route is None:
             raise NotFound(self._no_endpoint(endpoint))
@@ -210,13 +260,21 @@ class DataPlane:
         """Ask for one prediction; `done(answer)` is called once, on the loop, never from within this call."""
         route = self.table.routes.get(call.endpoint)
         if route is None:
-            return self._refuse(done, call, None, None, 404, self._no_endpoint(call.endpoint))
+            if not call.endpoint.endswith(PREVIEW):
+                return self._refuse(done, call, None, None, 404, self._no_endpoint(call.endpoint))
+            try:
+                call.endpoint, call.version = self.resolve(call.endpoint, call.version)
+            except NotFound as exc:
+                return self._refuse(done, call, None, None, 404, str(exc))
+            route = self.table.routes[call.endpoint]
         if call.version:
-            target = route.by_version.get(call.version)
+            target = (route.replayed if call.mirror_of else route.by_version).get(call.version)
             if target is None:
                 return self._refuse(done, call, route, None, 404, self._no_version(route, call.version))
         else:
-            target = route.choose()
+            if route.unit_input:
+                self._unit(route, call)
+            target = route.choose(call.unit)
             if target is None:
                 return self._refuse(
                     done, call, route, None, 503, f"endpoint {call.endpoint!r} has no version in its split", 5.0
@@ -226,12 +284,14 @@ class DataPlane:
             message = f"{route.load.in_flight} requests are in flight, the limit of this endpoint (maxQueue)"
             return self._refuse(done, call, route, target, 429, message, 1.0)
         link = target.link()
+        falls_back = route.endpoint.fallback and target.role == "canary" and not call.version
         if link is None:
             why = f": {target.version.reason}" if target.version.reason else ""
             version = target.version
             state = version.state if version.state != "READY" else "restarting"
             message = f"version {version.version!r} of model {version.model!r} is {state}{why}"
-            return self._refuse(done, call, route, target, 503, message, 1.0)
+            if not falls_back:
+                return self._refuse(done, call, route, target, 503, message, 1.0)
         budget = route.endpoint.timeout if call.budget is None else min(call.budget, 86400.0)
         started = time.monotonic()
         self._count += 1
@@ -244,11 +304,99 @@ class DataPlane:
             time.time_ns(),
             started,
             started + budget if budget else 0.0,
+            self._count,
         )
         route.load.in_flight += 1
         self.in_flight += 1
+        if route.watched:
+            route.load.open[self._count] = None
+        if falls_back:
+            pending.falls_back = True
+            if budget:
+                budget *= CANARY_SHARE
+                pending.deadline = started + budget
+            if link is None:
+                self._finish(pending, Answer(503, pending.id, target, message=message))
+                return self._settle_soon()
+        assert link is not None
         link.send(pending, int(budget * 1000) if budget else NO_BUDGET)
+        if route.mirror is not None and not call.version:
+            self._copy(pending, route)
         return None
+
+    def _unit(self, route: Route, call: Call) -> None:
+        """The unit of a call that names it within its body. One that can't be read has none; its runner will say what is wrong.
+
+        What the field policy hashes is hashed before it is a unit: the unit is recorded.
+        """
+        signature = route.arms[0].version.signature if route.arms else None
+        try:
+            call.unit = policy.unit(route.endpoint, signature, call, self._secret())[:200]
+        except Exception:  # whatever a body holds
+            call.unit = ""
+
+    def _copy(self, pending: Pending, route: Route) -> None:
+        """A copy of a request for the mirror. The caller's own is on its way already, and nothing here can fail it."""
+        mirror, target, load = route.endpoint.mirror, route.mirror, route.load
+        assert mirror is not None and target is not None
+        if mirror.percentage < 100.0 and random.random() * 100.0 >= mirror.percentage:
+            return
+        link = target.link()
+        if link is None or load.copies >= mirror.max_in_flight:
+            load.dropped += 1
+            return
+        self._count += 1
+        budget = route.endpoint.timeout
+        copy = Pending(
+            pending.call,
+            target,
+            route,
+            _nobody,
+            f"{self._prefix}-{self._count:x}",
+            time.time_ns(),
+            pending.started,
+            pending.started + budget if budget else 0.0,
+            self._count,
+        )
+        copy.copy = True
+        copy.mirror_of = pending.id
+        load.copies += 1
+        load.open[self._count] = None
+        link.send(copy, int(budget * 1000) if budget else NO_BUDGET)
+
+    def _fall_back(self, failed: Pending) -> None:
+        """The stable version is asked in the canary's stead, in the time that is left."""
+        route = failed.route
+        target = route.stable
+        if target is None:  # the table has moved on, and the canary is alone
+            failed.falls_back = False
+            return
+        self._count += 1
+        pending = Pending(
+            failed.call,
+            target,
+            route,
+            failed.done,
+            f"{self._prefix}-{self._count:x}",
+            time.time_ns(),
+            failed.started,
+            failed.ends,
+            self._count,
+        )
+        pending.fallback_of = failed.id
+        pending.fallback_version = failed.target.version.version
+        route.load.in_flight += 1
+        self.in_flight += 1
+        if route.watched:
+            route.load.open[self._count] = None
+        link = target.link()
+        if link is None:
+            message = (
+                f"version {pending.fallback_version!r} failed, and version {target.version.version!r} is restarting"
+            )
+            self._finish(pending, Answer(503, pending.id, target, message=message, retry_after=1.0))
+        else:
+            self._again(pending, link)
 
     def replied(
         self,
@@ -279,21 +427,37 @@ class DataPlane:
         target = pending.target
         status = answer.status
         target.series.observe(int(pending.time_ns // 1_000_000_000), status, latency * 1e6)
-        pending.route.load.in_flight -= 1
-        self.in_flight -= 1
+        load = pending.route.load
+        load.open.pop(pending.count, None)
+        if pending.copy:
+            load.copies -= 1
+        else:
+            load.in_flight -= 1
+            self.in_flight -= 1
         call = pending.call
         try:
             extra, request, outputs = self._content(pending.route, call, answer)
         except Exception as exc:  # the record must exist whatever a body holds
             why = f"{type(exc).__name__}: {exc}" if pending.route.plain else type(exc).__name__
             extra, request, outputs = record.pair("error", f"not recorded: {why}"), b"", b""
+        if pending.mirror_of:
+            extra += record.pair("mirror_of", pending.mirror_of)
+        if pending.fallback_of:
+            extra += record.pair("fallback_of", pending.fallback_of)
+            answer.fallback = pending.fallback_version
         self._lines.append(
             record.line(
                 pending.id, pending.time_ns, target.heads[call.codec], status, int(latency * 1e6), queue_us, infer_us, batch, rows,
                 extra, request, outputs,
             )
         )  # fmt: skip
-        self._ready.append((pending.done, answer, pending.route.endpoint.on_log_failure))
+        if pending.falls_back and status >= 500:
+            self._ready.append((_nobody, answer, "serve"))
+            self._fall_back(pending)
+            if not pending.falls_back:
+                self._ready[-1] = (pending.done, answer, pending.route.endpoint.on_log_failure)
+        else:
+            self._ready.append((pending.done, answer, pending.route.endpoint.on_log_failure))
 
     def _content(self, route: Route, call: Call, answer: Answer) -> tuple[bytes, bytes, bytes]:
         """The parts of a line that hold what was sent and answered, under the endpoint's field policy."""
@@ -371,6 +535,8 @@ class DataPlane:
             extra += record.pair("subject", call.subject)
         if call.trace:
             extra += record.pair("trace", call.trace)
+        if call.mirror_of:
+            extra += record.pair("mirror_of", call.mirror_of)
         self._lines.append(record.line(answer.prediction_id, now, shared, status, 0, 0, 0, 0, 0, extra, b"", b""))
         self._ready.append((done, answer, route.endpoint.on_log_failure if route is not None else "reject"))
         self._settle_soon()
@@ -425,6 +591,22 @@ class DataPlane:
             except Exception:  # one answer that can't be given must not hold up its neighbours
                 traceback.print_exc()
 
+    def mark(self, publish: Callable[[Mark], None]) -> None:
+        """Say how far the journal is complete for the endpoints that a rollout counts, once it is so; nothing where there are none.
+
+        What is settled now is in the journal when an empty batch behind it is done. What isn't has its number in `open`.
+        """
+        complete: dict[str, int] = {}
+        dropped: dict[str, int] = {}
+        self.settle()
+        for name, route in self.table.routes.items():
+            if route.watched or route.load.open:
+                complete[name] = next(iter(route.load.open), self._count + 1)
+                dropped[name] = route.load.dropped
+        if complete:
+            mark = Mark(self._prefix, time.time(), complete, dropped)
+            self.write([], lambda _: publish(mark))
+
     # -- faults
 
     def linked(self, link: Link) -> None:
@@ -440,6 +622,10 @@ class DataPlane:
     def lost(self, link: Link, pendings: list[Pending]) -> None:
         """A runner's connection ended with these requests unanswered: each gets one more try, where its deadline allows."""
         for pending in pendings:
+            if pending.copy or pending.falls_back:
+                message = "the model's process died on this request"
+                self._finish(pending, Answer(503, pending.id, pending.target, message=message))
+                continue
             if pending.retried:
                 self._finish(
                     pending,
@@ -522,6 +708,7 @@ class DataPlane:
         return {
             "in_flight": self.in_flight,
             "rejected": self.rejected,
+            "dropped": {name: route.load.dropped for name, route in self.table.routes.items() if route.load.dropped},
             "unlogged": self.unlogged,
             "revision": self.table.revision,
             "journal": msgspec.to_builtins(journal) if journal is not None else None,

@@ -26,7 +26,7 @@ from tidegate.errors import (
     Unavailable,
     UnsupportedContent,
 )
-from tidegate.gateway.data_plane import Answer, Call, DataPlane
+from tidegate.gateway.data_plane import PREVIEW, Answer, Call, DataPlane
 from tidegate.gateway.packing import accepted, pack, unpack
 from tidegate.gateway.pages import Pages, Reply
 from tidegate.gateway.server import Exchange
@@ -109,6 +109,8 @@ class HttpDoor:
         table = plane.table
         get = exchange.headers.get
         call = Call(endpoint, exchange.body, codec, version)
+        if endpoint.endswith(PREVIEW):
+            endpoint = endpoint.removesuffix(PREVIEW)
         if table.source.require_keys:
             plane.authenticate(_secret(exchange), "predict")
         route = table.routes.get(endpoint)
@@ -134,11 +136,20 @@ class HttpDoor:
         trace = get(b"traceparent")
         if trace is not None:
             call.trace = trace[:55].decode("latin-1")
-        unit = get(b"tidegate-unit")
-        if unit is not None:
-            call.unit = unit[:200].decode("utf-8", "replace")
-        if route is not None and route.subject_header:
-            call.subject = get(route.subject_header.encode(), b"")[:200].decode("utf-8", "replace")
+        if route is not None:
+            unit = get(route.unit_header or b"tidegate-unit")
+            if unit is not None:
+                call.unit = unit[:200].decode("utf-8", "replace")
+            if route.subject_header:
+                call.subject = get(route.subject_header.encode(), b"")[:200].decode("utf-8", "replace")
+            if route.override_header and not version:
+                asked = get(route.override_header)
+                if asked:
+                    call.version = asked[:100].decode("utf-8", "replace")
+            if call.version:
+                copied = get(b"tidegate-mirror-of")
+                if copied is not None:
+                    call.mirror_of = copied[:100].decode("utf-8", "replace")
         plane.submit(call, partial(self._answer, exchange, codec))
 
     async def _unpack_and_predict(self, exchange: Exchange, target: tuple[str, str, int]) -> None:
@@ -228,6 +239,8 @@ class HttpDoor:
             kind = b"application/octet-stream"
             headers = b"inference-header-content-length: %d\r\n" % len(body)
             body += answer.raw
+        if answer.fallback:
+            headers += b"tidegate-fallback: %b\r\n" % answer.fallback.encode()
         headers = b"content-type: %b\r\ntidegate-prediction-id: %b\r\n%b%b" % (kind, id, target.headers, headers)
         if len(body) >= PACK_FROM:
             headers, body = self._pack(exchange, headers, body)

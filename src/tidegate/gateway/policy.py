@@ -59,6 +59,24 @@ def redact(endpoint: EndpointRoute, signature: Signature | None, call: Call, ans
     return Redacted(request, outputs, "" if actions.get(subject_input) == "drop" else subject)
 
 
+def unit(endpoint: EndpointRoute, signature: Signature | None, call: Call, secret: bytes) -> str:
+    """The value of the input that names the unit (`unit: input:NAME`), of the first row; "" where there is none.
+
+    Hashed where the endpoint's policy hashes that input. Errors: whatever reading a body can raise.
+    """
+    name = endpoint.unit.removeprefix("input:")
+    inputs = _plain_inputs(call, signature, {}, name)
+    if inputs is None:
+        inputs = _decoded_inputs(call, signature)
+    named = next((entry for entry in inputs if entry["name"] == name), None)
+    if named is None:
+        return ""
+    kind = next((spec.datatype for spec in signature.inputs if spec.name == name), "") if signature is not None else ""
+    value = _typed(kind or named["datatype"], next(iter(_flat(named["data"])), None))
+    hashed = any(field.name == name and field.action != "keep" for field in endpoint.fields)
+    return (digest(secret, value) if value is not None else "") if hashed else _text(value)
+
+
 def digest(secret: bytes, value: Any) -> str:
     """Hex of HMAC-SHA256 over the value's text (its JSON, for what is no text), cut to 128 bits; None stays the empty string.
 

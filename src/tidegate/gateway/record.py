@@ -10,10 +10,15 @@ import binascii
 import orjson
 
 
-def head(endpoint: str, model: str, version: str, role: str, codec: str) -> bytes:
+def head(
+    endpoint: str, model: str, version: str, role: str, codec: str, *, assignment: str = "", forced: bool = False
+) -> bytes:
     """The part of a line that all requests of one route share."""
-    names = orjson.dumps({"endpoint": endpoint, "model": model, "version": version, "role": role, "codec": codec})
-    return b"," + names[1:-1]
+    names = {"endpoint": endpoint, "model": model, "version": version, "role": role, "codec": codec}
+    more: dict[str, object] = {"assignment": assignment} if assignment else {}
+    if forced:
+        more["forced"] = True
+    return b"," + orjson.dumps({**names, **more})[1:-1]
 
 
 def line(

@@ -1,17 +1,23 @@
-"""The routing table, prepared: a request finds its arm by one dictionary look-up and, where there are several, one random number.
+"""The routing table, prepared: a request finds its arm by one dictionary look-up and, where there are several, one number.
 
 RoutingTable (file) --prepare--> Table: endpoints -> Route -> arms -> Target(version, links, head of its records, counters)
+
+A version has a Target for each way in which it is used: an arm that units are assigned to, a version that was asked for by name
+(forced), a mirror that gets copies. They differ in the head of their records, which is made once.
 """
 
 from __future__ import annotations
 
 import random
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import orjson
 
 from tidegate.gateway import record
+from tidegate.routing.assign import arm_at, lay, point
 from tidegate.telemetry import Counters, Series
+from tidegate.types.records import Role
 from tidegate.types.traffic import EndpointRoute, RoutingTable, VersionRoute
 from tidegate.wire.frames import CODECS
 
@@ -25,7 +31,13 @@ class Target:
     __slots__ = ("headers", "heads", "links", "prefix", "role", "route", "series", "turn", "version")
 
     def __init__(
-        self, endpoint: EndpointRoute, version: VersionRoute, role: str, links: list[Link], series: Series
+        self,
+        endpoint: EndpointRoute,
+        version: VersionRoute,
+        role: str,
+        links: list[Link],
+        series: Series,
+        forced: bool = False,
     ) -> None:
         self.route = endpoint
         self.version = version
@@ -34,7 +46,15 @@ class Target:
         self.series = series
         self.turn = 0
         self.heads = {
-            number: record.head(endpoint.name, endpoint.model, version.version, role, name)
+            number: record.head(
+                endpoint.name,
+                endpoint.model,
+                version.version,
+                role,
+                name,
+                assignment="" if forced else endpoint.assignment,
+                forced=forced,
+            )
             for name, number in CODECS.items()
         }
         self.prefix = answer_prefix(endpoint.name, version.version)
@@ -59,33 +79,72 @@ class Target:
 
 
 class Load:
-    """How many requests of an endpoint are in flight; it outlives revisions of the table."""
+    """What of an endpoint is in flight; it outlives revisions of the table.
 
-    __slots__ = ("in_flight",)
+    `open` holds the numbers of the calls that a rollout counts and that have no record yet, oldest first. `copies` are shadow
+    calls in flight, `dropped` those that never were made.
+    """
+
+    __slots__ = ("copies", "dropped", "in_flight", "open")
 
     def __init__(self) -> None:
         self.in_flight = 0
+        self.copies = 0
+        self.dropped = 0
+        self.open: dict[int, None] = {}
 
 
 class Route:
     """One endpoint."""
 
-    __slots__ = ("arms", "by_version", "endpoint", "load", "plain", "refused", "subject_header", "weights")
+    __slots__ = (
+        "arms",
+        "bounds",
+        "by_version",
+        "endpoint",
+        "load",
+        "mirror",
+        "override_header",
+        "plain",
+        "refused",
+        "replayed",
+        "salt",
+        "stable",
+        "sticky",
+        "subject_header",
+        "unit_header",
+        "unit_input",
+        "watched",
+    )
 
     def __init__(
         self,
         endpoint: EndpointRoute,
-        arms: list[tuple[float, Target]],
+        arms: Sequence[Target],
+        bounds: list[float],
         by_version: dict[str, Target],
+        replayed: dict[str, Target],
+        mirror: Target | None,
         refused: Series,
         load: Load,
     ) -> None:
         self.endpoint = endpoint
-        self.arms = [target for _, target in arms]
-        self.weights = [weight for weight, _ in arms]
+        self.arms = list(arms)
+        self.bounds = bounds
         self.by_version = by_version
+        self.replayed = replayed
+        self.mirror = mirror
         self.load = load
         self.refused = refused
+        self.watched = bool(endpoint.assignment) or endpoint.mirror is not None
+        self.salt = endpoint.salt or endpoint.name
+        unit = endpoint.unit
+        self.sticky = endpoint.sticky and unit != "request"
+        self.unit_header = unit.removeprefix("header:").lower().encode() if unit.startswith("header:") else b""
+        self.unit_input = unit.removeprefix("input:") if unit.startswith("input:") else ""
+        self.override_header = endpoint.override.lower().encode()
+        stable = next((target for target in self.arms if target.role == "stable"), None)
+        self.stable = stable or next((target for target in self.arms if target.role == "baseline"), None)
         self.plain = not any(field.action != "keep" for field in endpoint.fields) and not endpoint.subject.startswith(
             "input:"
         )
@@ -93,12 +152,20 @@ class Route:
             endpoint.subject.removeprefix("header:").lower() if endpoint.subject.startswith("header:") else ""
         )
 
-    def choose(self) -> Target | None:
-        """An arm by weight."""
+    @property
+    def weights(self) -> list[float]:
+        """The percentage of each arm, in the order of `arms`."""
+        return [high - low for low, high in zip([0.0, *self.bounds], self.bounds, strict=False)]
+
+    def choose(self, unit: str = "") -> Target | None:
+        """The arm of a unit; a random one, by weight, where units aren't sticky or this call has none."""
         arms = self.arms
         if len(arms) == 1:
             return arms[0]
-        return random.choices(arms, self.weights)[0] if arms else None
+        if not arms:
+            return None
+        where = point(unit, self.salt) if unit and self.sticky else random.random() * 100.0
+        return arms[arm_at(self.bounds, where)]
 
 
 class Table:
@@ -111,23 +178,35 @@ class Table:
         self.versions = {(version.model, version.version): version for version in table.versions}
         self.keys = {key.id: key for key in table.keys}
         for endpoint in table.endpoints:
-            targets: dict[str, Target] = {}
-            arms: list[tuple[float, Target]] = []
-            roles = {arm.version: arm for arm in endpoint.arms}
-            for version in table.versions:
-                if version.model != endpoint.model:
-                    continue
-                arm = roles.get(version.version)
-                role = arm.role if arm is not None else "stable"
-                target = targets[version.version] = Target(
+            own = {version.version: version for version in table.versions if version.model == endpoint.model}
+
+            def target(
+                name: str,
+                role: Role,
+                forced: bool,
+                endpoint: EndpointRoute = endpoint,
+                own: dict[str, VersionRoute] = own,
+            ) -> Target:
+                version = own[name]
+                return Target(
                     endpoint, version, role, [links[s] for s in version.sockets if s in links],
-                    counters.series(endpoint.name, version.version, role),
+                    counters.series(endpoint.name, name, role), forced,
                 )  # fmt: skip
-                if arm is not None and arm.weight > 0:
-                    arms.append((arm.weight, target))
+
+            ordered, bounds = lay([arm for arm in endpoint.arms if arm.version in own])
+            arms = [target(arm.version, "shadow" if endpoint.human else arm.role, False) for arm in ordered]
+            roles: dict[str, Role] = {arm.version: arm.role for arm in endpoint.arms if arm.role != "baseline"}
+            if endpoint.preview and roles.get(endpoint.preview) is None:
+                roles[endpoint.preview] = "canary"
+            named = {name: target(name, roles.get(name, "stable"), True) for name in own}
+            replayed = {name: target(name, "shadow", True) for name in own}
+            copy = endpoint.mirror
+            mirror = target(copy.version, "shadow", False) if copy is not None and copy.version in own else None
             known = before.routes.get(endpoint.name) if before is not None else None
             load = known.load if known is not None else Load()
-            self.routes[endpoint.name] = Route(endpoint, arms, targets, counters.series(endpoint.name, "", ""), load)
+            self.routes[endpoint.name] = Route(
+                endpoint, arms, bounds, named, replayed, mirror, counters.series(endpoint.name, "", ""), load
+            )
 
 
 def answer_prefix(endpoint: str, version: str) -> bytes:

@@ -199,6 +199,8 @@ class JournalWriter:
 
     def _append(self, lines: list[bytes]) -> tuple[int, str]:
         """How many bytes are safe on disk, all of them whole lines; and what went wrong, where that isn't all."""
+        if not lines:  # given up by the loop, or an empty batch that asks when what was before it is done
+            return 0, ""
         data = lines[0] if len(lines) == 1 else b"".join(lines)
         written = 0
         if self._torn and not self._mend():

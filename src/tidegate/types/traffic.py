@@ -50,6 +50,8 @@ class EndpointRoute(msgspec.Struct, frozen=True, omit_defaults=True):
     on_log_failure: Literal["reject", "serve"] = "reject"
     unit: str = "request"
     """What is assigned to an arm: `request`, `header:NAME`, or `input:NAME`; the last two are sticky."""
+    sticky: bool = True
+    """Whether a unit keeps its arm; without it each request is drawn anew, and the unit is only recorded."""
     salt: str = ""
     """Of the hash that assigns units; new with each rollout, so that nobody is always the guinea pig."""
     assignment: str = ""

@@ -29,7 +29,7 @@ from tidegate.errors import (
     Unavailable,
     UnsupportedContent,
 )
-from tidegate.gateway.data_plane import Answer, Call, DataPlane
+from tidegate.gateway.data_plane import PREVIEW, Answer, Call, DataPlane
 from tidegate.gateway.grpc import translate
 from tidegate.gateway.grpc.messages import SERVICE, ModelStreamInferResponse, message, methods
 from tidegate.gateway.pages import EXTENSIONS, Pages
@@ -162,10 +162,15 @@ class GrpcDoor:
         plane = self._plane
         call = Call(request.model_name, b"", _V2, request.model_version, 0, _FLAGS, budget)
         call.trace = metadata.get("traceparent", "")[:55]
-        route = plane.table.routes.get(request.model_name)
-        if route is not None and route.subject_header:
-            call.subject = metadata.get(route.subject_header, "")[:200]
-        call.unit = metadata.get("tidegate-unit", "")[:200]
+        route = plane.table.routes.get(request.model_name.removesuffix(PREVIEW))
+        if route is not None:
+            if route.subject_header:
+                call.subject = metadata.get(route.subject_header, "")[:200]
+            call.unit = metadata.get(route.unit_header.decode() or "tidegate-unit", "")[:200]
+            if route.override_header and not call.version:
+                call.version = metadata.get(route.override_header.decode(), "")[:100]
+            if call.version:
+                call.mirror_of = metadata.get("tidegate-mirror-of", "")[:100]
         try:
             plane.authenticate(_secret(metadata), "predict")
         except TidegateError as exc:
@@ -188,6 +193,8 @@ class GrpcDoor:
             request.model_name, target.version.version, request_id, answer.json, answer.raw, translate.is_typed(request)
         )
         out.parameters["prediction_id"].string_param = answer.prediction_id
+        if answer.fallback:
+            out.parameters["fallback"].string_param = answer.fallback
         out.parameters["role"].string_param = target.role
         return out
 

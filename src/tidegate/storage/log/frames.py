@@ -31,7 +31,8 @@ META_SCHEMA: dict[str, Any] = {
     "prediction_id": pl.String, "row": pl.Int32, "time": _TIME, "date": pl.Date, "model": pl.String,
     "version": pl.String, "role": pl.String, "status": pl.Int32, "error": pl.String, "latency_us": pl.Int64,
     "queue_us": pl.Int64, "infer_us": pl.Int64, "batch": pl.Int32, "request_id": pl.String, "subject": pl.String,
-    "unit": pl.String, "trace": pl.String, "codec": pl.String,
+    "unit": pl.String, "trace": pl.String, "codec": pl.String, "assignment": pl.String, "forced": pl.Boolean,
+    "mirror_of": pl.String, "fallback_of": pl.String,
 }  # fmt: skip
 
 
@@ -239,6 +240,10 @@ def _meta(records: Sequence[PredictionRecord]) -> pl.DataFrame:
             pl.Series("subject", [r.subject or None for r in records], pl.String),
             pl.Series("unit", [r.unit or None for r in records], pl.String),
             pl.Series("trace", [r.trace or None for r in records], pl.String),
+            pl.Series("assignment", [r.assignment or None for r in records], pl.String),
+            pl.Series("forced", [r.forced for r in records], pl.Boolean),
+            pl.Series("mirror_of", [r.mirror_of or None for r in records], pl.String),
+            pl.Series("fallback_of", [r.fallback_of or None for r in records], pl.String),
             pl.Series("codec", [r.codec for r in records], pl.String),
         ]
     )

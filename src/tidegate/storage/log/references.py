@@ -9,7 +9,20 @@ from tidegate.storage.layout import Layout
 from tidegate.storage.log.tables import endpoints, predictions
 
 _PATTERN = r"blob:sha256:([0-9a-f]{64}):\d+"
-_NEVER = {"prediction_id", "model", "version", "role", "request_id", "subject", "unit", "trace", "codec"}
+_NEVER = {
+    "prediction_id",
+    "model",
+    "version",
+    "role",
+    "request_id",
+    "subject",
+    "unit",
+    "trace",
+    "codec",
+    "assignment",
+    "mirror_of",
+    "fallback_of",
+}
 
 
 def referred(rows: pl.LazyFrame) -> set[str]:
