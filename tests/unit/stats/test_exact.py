@@ -6,8 +6,8 @@ from itertools import product
 
 import numpy as np
 import pytest
-
 from tests.unit.stats.paths import evidence, expectation, two_arms
+
 from tidegate.stats import methods
 from tidegate.stats.floor import BelowFloor
 from tidegate.stats.rate import RateRatio
