@@ -36,7 +36,7 @@ STEPS = (
 METRICS = (
     MetricSpec("error", "error", "rate", "live", alpha=0.01 / 3),
     MetricSpec("null", "null", "rate", "live", alpha=0.01 / 3),
-    MetricSpec("latency", "latency", "rate", "live", alpha=0.01 / 3, threshold=41_000.0),
+    MetricSpec("latency", "latency", "rate", "live", alpha=0.01 / 3),
     MetricSpec("disagreement", "disagreement", "paired", "paired", guardrail=False),
 )
 PLAN = RolloutPlan("canary", STEPS, METRICS)
@@ -90,6 +90,6 @@ def keep(layout: Layout, rollout: RolloutState, found: Judgement | None = None, 
         ]
         change = Change(
             final, decision=last, judgement=found, batches={"error": batches, "latency": batches, "disagreement": paired},
-            examples=shown,
+            thresholds={"latency": 41_000.0}, examples=shown,
         )  # fmt: skip
         return store.write(change)

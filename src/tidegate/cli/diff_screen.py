@@ -12,7 +12,7 @@ from tidegate.cli.show import moment, table
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
 
-    from tidegate.views.shadow import ArmFigures, DiffExample, DiffReport, Quality
+    from tidegate.views.shadow import DiffExample, DiffReport, Quality
 
 
 class Difference:
@@ -82,17 +82,23 @@ def _outputs(report: DiffReport) -> Any:
 
 
 def _arms(report: DiffReport) -> Any:
-    columns = ("version", "requests", "errors", "surely up to", "p50 ms", "p90 ms", "p99 ms", "model p50", "model p99")
-    rows = [_arm(name, arm) for name, arm in (("caller's", report.stable_arm), ("copy", report.canary_arm))]
+    """One column a version, so that there is room on 80 columns."""
+    arms = (report.stable_arm, report.canary_arm)
+    rows = [
+        ("requests", *(f"{arm.requests:,}" for arm in arms)),
+        (
+            "server errors (surely up to)",
+            *(f"{draw.rate(arm.errors, arm.requests)} ({100 * arm.high:.2g}%)" for arm in arms),
+        ),
+        ("latency p50 / p90 / p99 ms", *(_times(arm.p50_ms, arm.p90_ms, arm.p99_ms) for arm in arms)),
+        ("in the model p50 / p99 ms", *(_times(arm.infer_p50_ms, arm.infer_p99_ms) for arm in arms)),
+    ]
+    columns = ("", f"{report.stable} (callers)", f"{report.canary} (copies)")
     return table(columns, rows, right=columns[1:])
 
 
-def _arm(name: str, arm: ArmFigures) -> tuple[str, ...]:
-    times = (arm.p50_ms, arm.p90_ms, arm.p99_ms, arm.infer_p50_ms, arm.infer_p99_ms)
-    return (
-        f"{arm.version} [dim]{name}[/]", f"{arm.requests:,}", draw.rate(arm.errors, arm.requests),
-        f"{100 * arm.high:.2g}%", *("-" if math.isnan(value) else f"{value:.3g}" for value in times),
-    )  # fmt: skip
+def _times(*values: float) -> str:
+    return " / ".join("-" if math.isnan(value) else f"{value:.3g}" for value in values)
 
 
 def _quality(quality: Quality, report: DiffReport) -> Any:
@@ -103,8 +109,8 @@ def _quality(quality: Quality, report: DiffReport) -> Any:
         return Text(f"{said}{quality.canary:.4g} ({quality.rows:,} labelled rows)")
     rows = quality.rows
     text = Text(
-        f"wrong by label ({rows:,} rows): {report.stable} {draw.rate(int(quality.stable), rows)}, "
-        f"{report.canary} {draw.rate(int(quality.canary), rows)}"
+        f"wrong by label ({rows:,} rows): version {report.stable} {draw.rate(int(quality.stable), rows)}, "
+        f"version {report.canary} {draw.rate(int(quality.canary), rows)}"
     )
     text.append(
         f"; only {report.canary} wrong on {quality.only_canary_wrong:,}, only {report.stable} on "
@@ -143,9 +149,9 @@ def _example(example: DiffExample, report: DiffReport) -> Iterator[Any]:
     names += [name for name in example.canary if name not in example.stable]
     for name in names[:4]:
         line = Text(f"    {name}: ")
-        line.append(f"{report.stable}: {_cell(example.stable.get(name))}", style="green")
+        line.append(f"v{report.stable} {_cell(example.stable.get(name))}", style="green")
         line.append("   ")
-        line.append(f"{report.canary}: {_cell(example.canary.get(name))}", style="yellow")
+        line.append(f"v{report.canary} {_cell(example.canary.get(name))}", style="yellow")
         yield line
     inputs = ", ".join(f"{name}={_cell(value)}" for name, value in list(example.inputs.items())[:12])
     yield Text(f"    {inputs}{' ...' if len(example.inputs) > 12 else ''}", style="dim")

@@ -51,11 +51,19 @@ NEXT_STEPS = {
     ),
     "unhealthy": (
         "the stable version itself is in trouble: `tidegate status`; nothing is promoted meanwhile",
-        "`tidegate rollout abort {e}` ends the rollout",
+        "it goes on by itself once that is over; `tidegate rollout abort {e}` ends it",
     ),
-    "evidence": (
+    "blind": (
+        "what happens can't be seen: the journal or its marks are not readable; `tidegate status` shows the processes",
+        "traffic stays as it is, and it goes on by itself once it sees again; `tidegate rollout abort {e}` ends it",
+    ),
+    "unavailable": (
+        "the new version can't be loaded; `tidegate status` says why",
+        "mend it, add it as a new version, and `start` again",
+    ),
+    "inconclusive": (
         "there was not enough evidence in the time given, neither of harm nor of safety",
-        "`tidegate rollout resume {e}` gives it the time once more; `promote {e}` goes on without proof; `abort {e}` "
+        "`tidegate rollout resume {e}` gives it the time once more; `promote {e}` goes on without it; `abort {e}` "
         "goes back",
     ),
     "person": ("`tidegate rollout promote {e}` goes on; `abort {e}` goes back",),
@@ -115,7 +123,7 @@ def _metric(view: RolloutView, metric: GuardrailView, width: int, plain: bool) -
     state = view.state
     spec = next((spec for spec in state.plan.metrics if spec.name == metric.name), None)
     title = Text(metric.name, style="bold")
-    title.append(f"  {meaning(spec, metric)}", style="dim")
+    title.append(f"  {meaning(spec, view.thresholds.get(metric.name, 0.0))}", style="dim")
     yield title
     yield _arms(state, metric)
     course = next((course for course in view.courses if course.name == metric.name), None)
@@ -139,13 +147,13 @@ def _metric(view: RolloutView, metric: GuardrailView, width: int, plain: bool) -
         yield Text(metric.note, style="dim")
 
 
-def meaning(spec: MetricSpec | None, metric: GuardrailView) -> str:
-    """What is counted, and how it is judged."""
+def meaning(spec: MetricSpec | None, threshold: float) -> str:
+    """What is counted, and how it is judged. `threshold` is the frozen limit, 0 where there is none."""
     if spec is None:
         return ""
     words = MEASURES.get(spec.measure, f"as {spec.measure} says")
-    if spec.measure == "latency" and spec.threshold:
-        words += f" ({spec.threshold / 1000:.3g} ms)"
+    if spec.measure == "latency" and (limit := spec.threshold or threshold):
+        words += f" ({limit / 1000:.3g} ms)"
     if spec.source == "labels" and spec.maturation:
         words += f", {ago(spec.maturation)} after the prediction"
     return words if spec.guardrail else f"{words}; a signal, it stops nothing"

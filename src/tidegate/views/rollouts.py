@@ -30,8 +30,8 @@ RECENT = 120.0
 """Seconds over which the units a second are told."""
 
 
-BY_ITSELF = ("", "pause", "evidence")
-"""Reasons of a pause that ends without anybody."""
+NEEDS_A_PERSON = frozenset({"person", "srm", "labels", "inconclusive"})
+"""Reasons of a pause that only somebody ends; every other ends with its cause."""
 
 
 class Course(msgspec.Struct, frozen=True):
@@ -74,6 +74,8 @@ class RolloutView(msgspec.Struct, frozen=True):
     decisions: list[Decision]
     courses: list[Course]
     examples: list[Example]
+    thresholds: dict[str, float]
+    """By metric: the limit frozen from the stable version (of latency in microseconds); absent until then."""
     freeze: Freeze | None = None
 
 
@@ -85,7 +87,8 @@ def read(layout: Layout, endpoint: str, *, id: int | None = None, courses: bool 
         state = store.get(id) if id is not None else store.current(endpoint)
         if state is None or state.endpoint != endpoint:
             raise NotFound(_missing(store, endpoint, id))
-        batches = store.batches(state.id)
+        kept = store.evidence(state.id)
+        batches = kept.batches
         now = time.time()
         judgement = store.judgement(state.id)
         units, speed = pace(state, batches, now)
@@ -100,6 +103,7 @@ def read(layout: Layout, endpoint: str, *, id: int | None = None, courses: bool 
             decisions=store.decisions(state.id),
             courses=[course(spec, batches.get(spec.name, [])) for spec in state.plan.metrics] if courses else [],
             examples=store.examples(state.id),
+            thresholds=kept.thresholds,
             freeze=_freeze(store.freezes(now), endpoint),
         )
 
@@ -222,8 +226,10 @@ def waiting(state: RolloutState, judgement: Judgement | None, units: int, speed:
     """What the rollout waits for now, and for how long, at the present pace."""
     if not state.active:
         return Waiting("nothing: it is over", 0.0)
-    if state.phase == "Paused" and state.reason not in BY_ITSELF:
+    if state.phase == "Paused" and state.reason in NEEDS_A_PERSON:
         return Waiting("a person: `tidegate rollout resume` or `abort`", person=True)
+    if state.phase == "Paused" and state.reason not in ("", "pause"):
+        return Waiting(f"the end of what keeps it ({state.reason})")
     if state.phase == "Pending":
         return Waiting(state.message or f"version {state.canary} to be ready")
     if state.step >= len(state.plan.steps):

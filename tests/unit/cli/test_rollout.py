@@ -62,6 +62,8 @@ def test_status_of_a_rollback_shows_the_alarm_and_why(layout, capsys):
         ({"step": 5, "weight": 50.0}, 5, "waits for a person: `tidegate rollout promote`"),
         ({"phase": "Paused", "reason": "srm", "message": "6.1% came where 5% should"}, 5, "6.1% came where 5% should"),
         ({"phase": "Paused", "reason": "pause"}, 0, "waits for time"),
+        ({"phase": "Paused", "reason": "noData", "message": "no unit for 5 m"}, 0, "the end of what keeps it (noData)"),
+        ({"phase": "Paused", "reason": "pause", "step": 5}, 5, "waits for a person"),
         ({"phase": "Healthy", "step": 8, "weight": 100.0, "reason": "done", "ended": 1.0}, 0, "✓ 100%"),
         ({"phase": "Degraded", "weight": 0.0, "reason": "aborted", "ended": 1.0}, 1, "Degraded"),
         ({"step": 6, "weight": 50.0}, 0, "waits for proof of error, latency (about 1,900 more units)"),
@@ -70,6 +72,13 @@ def test_status_of_a_rollback_shows_the_alarm_and_why(layout, capsys):
 def test_the_exit_code_says_where_it_stands(layout, capsys, fields, code, words):
     maker.keep(layout, maker.state(**fields))
     assert words in " ".join(shown(capsys, "status", "severity", code=code).split())
+
+
+def test_the_view_and_the_controller_agree_who_must_act():
+    from tidegate.rollout.progress import PERSON
+    from tidegate.views.rollouts import NEEDS_A_PERSON
+
+    assert PERSON == NEEDS_A_PERSON
 
 
 def test_a_script_waits_at_most_its_time_and_no_longer_than_needed(layout, capsys):
@@ -88,7 +97,7 @@ def test_json_has_the_same_and_more(layout, capsys):
     maker.keep(layout, maker.state())
     view = json.loads(shown(capsys, "status", "severity", "--json"))
     assert view["state"]["phase"] == "Progressing"
-    assert view["state"]["plan"]["metrics"][2]["threshold"] == 41_000
+    assert view["thresholds"] == {"latency": 41_000}
     assert [step["state"] for step in view["steps"]] == ["done"] * 3 + ["now"] + ["next"] * 4
     assert view["waiting"]["what"].startswith("time")
     assert 460 < view["waiting"]["seconds"] < 467
@@ -96,7 +105,7 @@ def test_json_has_the_same_and_more(layout, capsys):
     assert len(error["times"]) == len(error["harm"]) == len(error["safe"]) == 60
     assert set(view) == {
         "time", "state", "steps", "judgement", "waiting", "units", "units_per_second", "decisions", "courses", "examples",
-        "freeze",
+        "thresholds", "freeze",
     }  # fmt: skip
 
 
@@ -116,6 +125,7 @@ def test_explain_of_another_metric_and_of_an_unknown_one(layout, capsys):
     maker.keep(layout, maker.state())
     text = shown(capsys, "explain", "severity", "--metric", "disagreement")
     assert "a signal, it stops nothing" in " ".join(text.split())
+    assert "(41 ms)" in " ".join(shown(capsys, "explain", "severity", "--metric", "latency").split())
     assert run(["rollout", "explain", "severity", "--metric", "eror"]) == 1
     assert 'Did you mean "error"?' in capsys.readouterr().err
 
