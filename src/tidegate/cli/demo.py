@@ -1,4 +1,4 @@
-"""The demo: five years of real accidents as live traffic."""
+"""The demo: five years of real accidents as live traffic, then three versions that want it."""
 
 from __future__ import annotations
 
@@ -14,16 +14,26 @@ def add_to(app: typer.Typer) -> None:
 
 
 def demo(
-    once: Annotated[bool, typer.Option("--once", help="End after the replay.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="End when all is shown.")] = False,
     report: Annotated[Path | None, typer.Option("--report", help="Write the figures to this JSON file.")] = None,
     speed: Annotated[float | None, typer.Option("--speed", help="Rows a second.")] = None,
     rows: Annotated[int | None, typer.Option("--rows", help="Rows of each year; all by default.")] = None,
     workdir: Annotated[Path | None, typer.Option("--workdir", help="Where data, model and state are kept.")] = None,
+    rollouts: Annotated[
+        bool, typer.Option("--rollouts/--no-rollouts", help="Roll out versions 2, 3 and 4 after the replay.")
+    ] = True,
 ) -> None:
     """Train on the accidents of 2016, serve, and replay the real ones of 2017 to 2021 as live traffic.
 
+    Then three new versions are rolled out: a better one, a mistaken one and one that crashes.
+
     [dim]Example:[/]  tidegate demo --once --report figures.json
     """
+    from tidegate.cli.rollout_screen import Screen
+    from tidegate.cli.rollout_story import Story
     from tidegate.demo.cli import run
 
-    raise typer.Exit(run(once=once, report=report, speed=speed, rows=rows, workdir=workdir))
+    code = run(
+        once=once, report=report, speed=speed, rows=rows, workdir=workdir, rollouts=rollouts, screen=Screen, story=Story
+    )
+    raise typer.Exit(code)

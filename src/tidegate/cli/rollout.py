@@ -155,7 +155,9 @@ def promote(
     project: ProjectOption = None,
     json: JsonOption = False,
 ) -> None:
-    """Go on to the next step now, whatever this one waits for; --full goes to the end. It can still be aborted.
+    """Go on to the next step now, unless this one asks for proof; --full goes to the end without it.
+
+    It can be aborted until it is done, and undone after that.
 
     [dim]Example:[/]  tidegate rollout promote severity
     """
@@ -202,7 +204,7 @@ def abort(endpoint: Endpoint, reason: Reason = "", project: ProjectOption = None
 
 @rollout.command()
 def retry(endpoint: Endpoint, reason: Reason = "", project: ProjectOption = None, json: JsonOption = False) -> None:
-    """Try a rollout that went back once more. The same artifact goes on with its evidence; a bad one is caught sooner.
+    """Try a rollout that was aborted once more: the same artifact goes on with its evidence. Refused after an alarm.
 
     [dim]Example:[/]  tidegate rollout retry severity
     """

@@ -34,7 +34,8 @@ NEXT_STEPS = {
         "the stable version has all traffic already; nothing is urgent",
         "look at the requests above, mend the model, add it as a new version, and `start` again",
         "`tidegate rollout diff {e}` shows where the two versions answer differently",
-        "`tidegate rollout retry {e}` tries the very same artifact again; its evidence is kept",
+        "the very same artifact can't be retried, the evidence against it stands; `tidegate rollout start {e}` begins "
+        "without it, where the harm had another cause",
     ),
     "srm": (
         "the units don't arrive in the proportion in which they are drawn: a client retries, a cache or a bot sits "
@@ -63,11 +64,12 @@ NEXT_STEPS = {
     ),
     "inconclusive": (
         "there was not enough evidence in the time given, neither of harm nor of safety",
-        "`tidegate rollout resume {e}` gives it the time once more; `promote {e}` goes on without it; `abort {e}` "
+        "`tidegate rollout resume {e}` gives it the time once more; `promote {e} --full` goes on without it; `abort {e}` "
         "goes back",
     ),
     "person": ("`tidegate rollout promote {e}` goes on; `abort {e}` goes back",),
     "aborted": ("`tidegate rollout retry {e}` tries again; its evidence is kept",),
+    "undone": ("`tidegate rollout history {e}` lists what was; `start` begins anew",),
     "done": ("`tidegate rollout undo {e}` goes back, at once within the rollback window",),
 }
 

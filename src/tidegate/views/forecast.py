@@ -11,6 +11,7 @@ import time
 from datetime import UTC, datetime
 
 import msgspec
+import numpy as np
 import polars as pl
 
 from tidegate.errors import NotFound
@@ -44,9 +45,12 @@ class Forecast(msgspec.Struct, frozen=True):
 
 def forecast(layout: Layout, planned: RolloutState, now: float | None = None) -> Forecast:
     """What the rollout will need, from the last day of its endpoint's log."""
-    requests, per_second, errors = _measured(layout, planned.endpoint, now if now is not None else time.time())
-    rates = {spec.name: _rate(spec, errors) for spec in planned.plan.metrics if spec.guardrail}
-    return Forecast(_steps(planned.plan, rates, per_second), per_second, rates, requests)
+    calls = _calls(layout, planned.endpoint, now if now is not None else time.time())
+    times = calls["time"].dt.epoch("us").to_numpy()
+    span = max(1.0, float(times.max() - times.min()) / 1e6) if len(times) > 1 else 0.0
+    per_second = len(calls) / span if span else 0.0
+    rates = {spec.name: _rate(spec, calls) for spec in planned.plan.metrics if spec.guardrail}
+    return Forecast(_steps(planned.plan, rates, per_second), per_second, rates, len(calls))
 
 
 def _steps(plan: RolloutPlan, rates: dict[str, float], per_second: float) -> list[StepForecast]:
@@ -92,35 +96,29 @@ def _units(plan: RolloutPlan, step: StepSpec, rates: dict[str, float], share: fl
     return units, why
 
 
-def _rate(spec: MetricSpec, errors: float) -> float:
-    """The rate of bad units to reckon with: errors as measured; a quantile's by its meaning; else none."""
-    if spec.measure in ("error", "timeout"):
-        return errors
-    if spec.measure == "latency" and not spec.threshold:
-        return 1 - spec.quantile
+def _rate(spec: MetricSpec, calls: pl.DataFrame) -> float:
+    """The rate of bad units to reckon with: as it was in the log, where that can tell; else none."""
+    if not len(calls):
+        return 0.0
+    status = calls["status"].to_numpy()
+    if spec.measure == "error":
+        return float(np.mean(status >= 500))
+    if spec.measure == "timeout":
+        return float(np.mean(status == 504))
+    taken = calls["latency_us"].to_numpy()[status == 200]
+    if spec.measure == "latency" and len(taken):
+        limit = spec.threshold or float(np.quantile(taken, spec.quantile, method="lower")) * spec.tolerance
+        return float(np.mean(taken > limit))
     return 0.0
 
 
-def _measured(layout: Layout, endpoint: str, now: float) -> tuple[int, float, float]:
-    """(requests, requests a second while there were any, share of server errors) over the last day."""
+def _calls(layout: Layout, endpoint: str, now: float) -> pl.DataFrame:
+    """time, status and latency_us of the callers' requests of the last day; empty where there is no log."""
     start = datetime.fromtimestamp(now - WINDOW, UTC)
+    columns = ("time", "status", "latency_us")
     try:
         rows = snapshot(layout, endpoint).predictions
     except NotFound:
-        return 0, 0.0, 0.0
-    found = (
-        rows.filter((pl.col("time") >= start) & (pl.col("row") == 0) & (pl.col("role") != "shadow"))
-        .select(
-            pl.len().alias("n"),
-            (pl.col("status") >= 500).sum().alias("bad"),
-            pl.col("time").min().alias("first"),
-            pl.col("time").max().alias("last"),
-        )
-        .collect()
-        .row(0, named=True)
-    )
-    count = int(found["n"])
-    if count < 2:
-        return count, 0.0, 0.0
-    span = max(1.0, (found["last"] - found["first"]).total_seconds())
-    return count, count / span, int(found["bad"]) / count
+        return pl.DataFrame(schema={"time": pl.Datetime("us", "UTC"), "status": pl.Int32, "latency_us": pl.Int64})
+    found = rows.filter((pl.col("time") >= start) & (pl.col("row") == 0) & (pl.col("role") != "shadow"))
+    return found.select(columns).collect()

@@ -116,7 +116,7 @@ def test_explain_tells_the_story(layout, capsys):
     assert max(len(line) for line in text.splitlines() if "tidegate log query" not in line) <= 80
     words = " ".join(text.split())
     for part in ("error: rolled back", "answers with a server error", "1,240", "24,800", "0.32%", "the line is the alarm, 300",
-                 "ValueError: no such", "road [A1]", "a-2", "what to do", "tidegate rollout retry severity"):  # fmt: skip
+                 "ValueError: no such", "road [A1]", "a-2", "what to do", "`tidegate rollout start severity`"):  # fmt: skip
         assert part in words, part
     assert "┄" in text
 
@@ -204,3 +204,78 @@ def test_a_freeze_ends_at_a_time_to_come(layout, capsys, until):
     assert run(["freeze", "severity", "--until", until, "--reason", "x"]) == 2
     assert run(["freeze", "severity", "--until", "1h"]) == 2
     assert "--reason" in capsys.readouterr().err
+
+
+# -- commands, on a project that was applied and doesn't run
+
+
+@pytest.fixture
+def applied(layout, tmp_path, capsys):
+    """An applied project with versions 1 (all traffic) and 2 of `severity`."""
+    from tidegate.app import apply
+
+    (tmp_path / "models.py").write_text(
+        "from tidegate.types.inference import Signature, TensorSpec\n"
+        "class Model:\n"
+        "    signature = Signature([TensorSpec('x', 'FP64', [-1])], [TensorSpec('y', 'FP64', [-1])])\n"
+        "    def predict(self, inputs): return {'y': inputs['x']}\n"
+    )
+    file = tmp_path / "tidegate.yaml"
+    file.write_text(
+        json.dumps(
+            {
+                "project": "test",
+                "models": {"severity": {"versions": {"1": {"path": "models:Model"}, "2": {"path": "models:Model"}}}},
+                "endpoints": {"severity": {"model": "severity", "split": {"1": 100}}},
+            }
+        )
+    )
+    apply(layout, file, actor="test")
+    capsys.readouterr()
+    return layout
+
+
+def test_a_dry_run_shows_the_steps_and_starts_nothing(applied, capsys):
+    text = shown(capsys, "start", "severity", "--to", "2", "--dry-run")
+    words = " ".join(text.split())
+    assert "severity 1 -> 2 canary" in words and "mirror 100%" in words and "proof" in words
+    assert "guardrails: " in words and "no traffic in the last day" in words
+    assert max(len(line) for line in text.splitlines()) <= 80
+    found = json.loads(shown(capsys, "start", "severity", "--to", "2", "--dry-run", "--json"))
+    assert len(found["forecast"]["steps"]) == len(found["rollout"]["plan"]["steps"])
+    assert "no rollout yet" in shown(capsys, "history")
+
+
+def test_a_rollout_from_start_to_abort_and_again(applied, capsys):
+    started = json.loads(shown(capsys, "start", "severity", "--to", "2", "--reason", "trained on May", "--json"))
+    assert (started["phase"], started["stable"], started["canary"]) == ("Pending", "1", "2")
+    assert run(["rollout", "start", "severity", "--to", "2"]) == 1
+    assert "tidegate rollout abort severity" in capsys.readouterr().err
+    assert "Pending" in shown(capsys, "status", "severity")
+    assert "Degraded" in shown(capsys, "abort", "severity", "--reason", "odd answers")
+    assert "odd answers" in shown(capsys, "explain", "severity")
+    assert "attempt 2" in shown(capsys, "retry", "severity")
+    assert run(["rollout", "promote", "severity", "--full", "--yes"]) == 1
+    assert "error:" in capsys.readouterr().err
+    assert json.loads(shown(capsys, "verify", "severity", "--json"))["differences"] == []
+    assert run(["audit", "--json"]) == 0
+    actions = [entry["action"] for entry in json.loads(capsys.readouterr().out)]
+    assert actions[:3] == ["rollout retry", "rollout abort", "rollout start"]
+
+
+def test_in_a_freeze_nobody_starts(applied, capsys):
+    assert run(["freeze", "severity", "--until", "1h", "--reason", "the quarter closes"]) == 0
+    capsys.readouterr()
+    assert run(["rollout", "start", "severity", "--to", "2"]) == 1
+    assert "the quarter closes" in capsys.readouterr().err
+    assert run(["unfreeze", "severity"]) == 0
+    capsys.readouterr()
+    shown(capsys, "start", "severity", "--to", "2")
+    assert run(["unfreeze", "severity"]) == 1
+    assert run(["freeze", "severty", "--until", "1h", "--reason", "x"]) == 1
+    assert 'Did you mean "severity"?' in capsys.readouterr().err
+
+
+def test_an_unknown_version_names_the_known(applied, capsys):
+    assert run(["rollout", "start", "severity", "--to", "3"]) == 1
+    assert "It has: 1, 2" in capsys.readouterr().err

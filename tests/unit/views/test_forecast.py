@@ -4,6 +4,7 @@ import time
 from pathlib import Path
 
 import msgspec
+import pytest
 from journal_maker import MATRIX, matrix, prediction, route, write
 from tests.support.rollout_maker import PLAN, STEPS, state
 
@@ -19,7 +20,9 @@ def traffic(layout: Layout, count: int, failed: int) -> float:
     route(layout, {("m", "1"): MATRIX})
     times = [int((now - (count - n) / 10) * 1e9) for n in range(count)]
     records = [prediction(status=500, error="no", time=t) for t in times[:failed]]
-    write(layout, [*records, *(matrix([[1, 2, 3]], time=t) for t in times[failed:])])
+    slow = dict.fromkeys(range(0, count, 100), 9000)  # one in a hundred takes far longer than the others' p99
+    fine = (matrix([[1, 2, 3]], time=t, latency_us=slow.get(n, 700 + n % 7)) for n, t in enumerate(times[failed:]))
+    write(layout, [*records, *fine])
     return now
 
 
@@ -34,6 +37,7 @@ def test_units_and_time_of_each_step(layout: Layout) -> None:
     assert by_text["a person"].seconds == -1 and by_text["a person"].why == "waits for a person"
     assert by_text["5%"].seconds == 0
     proof = by_text["proof"]
+    assert found.rates == {"error": 0.0, "null": 0.0, "latency": pytest.approx(0.01)}
     assert proof.units > 1000 and proof.seconds > 0 and proof.why.startswith("proof of latency at 1.00%")
 
 
