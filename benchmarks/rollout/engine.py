@@ -9,7 +9,7 @@ import numpy as np
 
 from tidegate.stats import floor as below_floor
 from tidegate.stats.mixture import RATIOS, log_mean
-from tidegate.stats.rate import BETTER, increments
+from tidegate.stats.rate import better, increments
 from tidegate.stats.srm import CONCENTRATION
 from tidegate.stats.starts import start_weights
 
@@ -47,19 +47,20 @@ class Safety:
 
     def __init__(self, runs: int, ratio: float = 1.25, floor: float = 0.005) -> None:
         self._ratio, self._floor = ratio, floor
-        self._ratios = np.zeros((runs, len(BETTER)))
+        self._better, self._weights = better(ratio)
+        self._ratios = np.zeros((runs, len(self._better)))
         self._floors = np.zeros((runs, len(below_floor.FRACTIONS)))
 
     def update(self, canary: np.ndarray, bad_canary: np.ndarray, bad_stable: np.ndarray, share: float) -> None:
         """Units and bad units of one batch a run."""
-        self._ratios += increments(bad_canary, bad_stable, share, self._ratio, BETTER)
+        self._ratios += increments(bad_canary, bad_stable, share, self._ratio, self._better)
         self._floors += below_floor.increments(canary - bad_canary, bad_canary, self._floor)
 
     @property
     def log_e(self) -> np.ndarray:
         """ln E of each run."""
         floors = log_mean(self._floors, below_floor.WEIGHTS)
-        return log_mean(np.stack([log_mean(self._ratios), floors], axis=-1))
+        return log_mean(np.stack([log_mean(self._ratios, self._weights), floors], axis=-1))
 
 
 def log_mismatch(canary: np.ndarray, stable: np.ndarray, share: float, k: float = CONCENTRATION) -> np.ndarray:

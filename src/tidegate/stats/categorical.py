@@ -60,7 +60,8 @@ class Categorical(OneStart):
             return ours, ours
         pooled = (count[0] * theirs + count[1] * ours) / (count[0] + count[1])
         distance = float(((theirs - ours) ** 2 / pooled).sum()) / (1.0 / count[0] + 1.0 / count[1])
-        trust = max(0.0, 1.0 - (len(pooled) - 1) / distance) if distance > 0.0 else 0.0
+        turned_up = np.count_nonzero(self._canary + self._stable)
+        trust = max(0.0, 1.0 - max(turned_up - 1, 1) / distance) if distance > 0.0 else 0.0
         return pooled + trust * (theirs - pooled), pooled + trust * (ours - pooled)
 
 

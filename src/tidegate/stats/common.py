@@ -79,18 +79,27 @@ def nearest(canary: float, stable: float, share: float, ratio: float, margin: fl
     if low >= high:
         return None
 
-    def slope(p: float) -> float:
+    def slope(p: float) -> tuple[float, float]:
         q = ratio * p + margin
-        return share * ratio * (q - canary) / (q * (1.0 - q)) + (1.0 - share) * (p - stable) / (p * (1.0 - p))
+        first = share * ratio * ((1 - canary) / (1 - q) - canary / q) + (1 - share) * (
+            (1 - stable) / (1 - p) - stable / p
+        )
+        second = share * ratio**2 * ((1 - canary) / (1 - q) ** 2 + canary / q**2)
+        return first, second + (1 - share) * ((1 - stable) / (1 - p) ** 2 + stable / p**2)
 
-    if not slope(low) < 0.0 < slope(high):
+    if not slope(low)[0] < 0.0 < slope(high)[0]:
         return None  # the nearest point is a corner of the square: no bet
-    for _ in range(200):
-        middle = 0.5 * (low + high)
-        if middle in (low, high):
+    best = min(max(stable, low), high)
+    for _ in range(200):  # Newton's steps, halving where one would leave the bracket
+        value, curve = slope(best)
+        low, high = (best, high) if value < 0.0 else (low, best)
+        step = best - value / curve
+        if step == best:
             break
-        low, high = (middle, high) if slope(middle) < 0.0 else (low, middle)
-    best = 0.5 * (low + high)
+        after = step if low < step < high else 0.5 * (low + high)
+        if after in (low, high):
+            break
+        best = after
     return ratio * best + margin, best
 
 

@@ -16,7 +16,7 @@ from tidegate.stats.base import EProcess
 from tidegate.stats.categorical import Categorical, WithinMargin
 from tidegate.stats.common import CommonRate
 from tidegate.stats.floor import BelowFloor
-from tidegate.stats.rate import BETTER, RateRatio
+from tidegate.stats.rate import RateRatio, better
 from tidegate.stats.score import ScoreDifference
 from tidegate.stats.starts import Starts
 
@@ -65,7 +65,7 @@ HARM: dict[str, Callable[[float, float], EProcess]] = {
     "paired": lambda ratio, margin: paired.Paired(ratio),
 }
 SAFETY: dict[str, Callable[[float, float, float], EProcess]] = {
-    "rate": lambda ratio, floor, margin: Average([RateRatio(ratio, BETTER), BelowFloor(floor)]),
+    "rate": lambda ratio, floor, margin: Average([RateRatio(ratio, *better(ratio)), BelowFloor(floor)]),
     "common-rate": lambda ratio, floor, margin: Average([CommonRate(ratio, margin, worse=False), BelowFloor(floor)]),
     "categorical": lambda ratio, floor, margin: WithinMargin(margin),
     "score": lambda ratio, floor, margin: ScoreDifference(-margin, exchanged=True),

@@ -19,7 +19,7 @@ from numpy.typing import ArrayLike
 
 from tidegate.stats.base import EProcess
 from tidegate.stats.mixture import RATIOS, Floats, log_mean
-from tidegate.stats.rate import BETTER
+from tidegate.stats.rate import better
 from tidegate.stats.starts import OneStart
 from tidegate.types.rollouts import Batch
 
@@ -47,15 +47,18 @@ class Paired(OneStart):
     True
     """
 
-    def __init__(self, ratio: float = 1.0, ratios: Sequence[float] = RATIOS) -> None:
+    def __init__(
+        self, ratio: float = 1.0, ratios: Sequence[float] = RATIOS, weights: Sequence[float] | None = None
+    ) -> None:
         self._ratio = ratio
         self._ratios = tuple(ratios)
+        self._weights = weights
         self._logs = np.zeros(len(self._ratios))
 
     @property
     def log_e(self) -> float:
         """ln of the mean over the alternatives."""
-        return float(log_mean(self._logs))
+        return float(log_mean(self._logs, self._weights))
 
     def update(self, batch: Batch) -> None:
         """Count the pairs in which at least one version was bad."""
@@ -93,4 +96,4 @@ def pairs(counts: tuple[int, ...]) -> tuple[int, int, int, int]:
 
 def safe(ratio: float) -> Paired:
     """Evidence against "the canary is bad at least `ratio` times as often as the stable version on the same requests"."""
-    return Paired(ratio, BETTER)
+    return Paired(ratio, *better(ratio))

@@ -17,7 +17,7 @@ from tidegate.stats import floor as below_floor
 from tidegate.stats import paired
 from tidegate.stats.common import nearest
 from tidegate.stats.mixture import log_mean
-from tidegate.stats.rate import BETTER, increments
+from tidegate.stats.rate import better, increments
 
 MOST = 1e10
 
@@ -63,12 +63,14 @@ def _growth(
     method: str, canary: float, stable: float, share: float, ratio: float, floor: float
 ) -> Callable[[float], float] | None:
     """ln E of the expected counts after n canary units (pairs)."""
+    ratios, weights = better(ratio)
     if method == "paired":
         return lambda n: _mean(
             log_mean(
                 paired.increments(
-                    n * canary * (1 - stable), n * stable * (1 - canary), n * canary * stable, ratio, BETTER
-                )
+                    n * canary * (1 - stable), n * stable * (1 - canary), n * canary * stable, ratio, ratios
+                ),
+                weights,
             ),
             _floor(n, canary, floor),
         )
@@ -77,7 +79,8 @@ def _growth(
     others = (1.0 - share) / share
     if method == "rate":
         return lambda n: _mean(
-            log_mean(increments(n * canary, n * others * stable, share, ratio, BETTER)), _floor(n, canary, floor)
+            log_mean(increments(n * canary, n * others * stable, share, ratio, ratios), weights),
+            _floor(n, canary, floor),
         )
     if method == "common-rate":
         gain = _gain(canary, stable, share, ratio)

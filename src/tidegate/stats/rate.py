@@ -27,6 +27,19 @@ BETTER = tuple(1.0 / ratio for ratio in RATIOS)
 """Alternatives for safety: the canary's ratio is that much smaller than theta0."""
 
 
+def better(theta0: float) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """(alternatives, their weights) for safety: half the weight on "as good as the stable version", the usual case.
+
+    Where theta0 is not above 1, equality is no alternative, and all those of BETTER weigh the same.
+
+    >>> better(1.25)[0][0], better(1.25)[1][0]
+    (0.8, 0.5)
+    """
+    if theta0 <= 1.0:
+        return BETTER, tuple(1.0 / len(BETTER) for _ in BETTER)
+    return (1.0 / theta0, *BETTER), (0.5, *(0.5 / len(BETTER) for _ in BETTER))
+
+
 def increments(
     bad_canary: ArrayLike, bad_stable: ArrayLike, share: ArrayLike, theta0: float, ratios: Sequence[float]
 ) -> Floats:
@@ -63,16 +76,19 @@ class RateRatio(OneStart):
     324
     """
 
-    def __init__(self, theta0: float = 1.0, ratios: Sequence[float] = RATIOS) -> None:
+    def __init__(
+        self, theta0: float = 1.0, ratios: Sequence[float] = RATIOS, weights: Sequence[float] | None = None
+    ) -> None:
         self._theta0 = theta0
         self._ratios = tuple(ratios)
+        self._weights = weights
         self._units: dict[float, tuple[Floats, Floats]] = {}
         self._logs = np.zeros(len(self._ratios))
 
     @property
     def log_e(self) -> float:
         """ln of the mean over the alternatives."""
-        return float(log_mean(self._logs))
+        return float(log_mean(self._logs, self._weights))
 
     def update(self, batch: Batch) -> None:
         """Count the bad units of both arms."""
