@@ -32,7 +32,7 @@ STUDIES: dict[str, tuple[Callable[[int, int], list[Row]], int, int]] = {
     "delayed": (false_alarms.delayed, 20_000, 500),
     "sticky": (false_alarms.sticky, 20_000, 500),
     "engine": (false_alarms.engine, 20_000, 500),
-    "wald": (power.wald, 1_000, 100),
+    "wald": (power.wald, 4_000, 100),
 }
 """Name -> (study, runs, runs with --small)."""
 

@@ -15,6 +15,7 @@ Source: Lindon & Malek, NeurIPS 2022 (arXiv 2011.03567).
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -82,7 +83,6 @@ class RateRatio(OneStart):
         self._theta0 = theta0
         self._ratios = tuple(ratios)
         self._weights = weights
-        self._units: dict[float, tuple[Floats, Floats]] = {}
         self._logs = np.zeros(len(self._ratios))
 
     @property
@@ -95,11 +95,11 @@ class RateRatio(OneStart):
         canary, stable = bad(batch.canary), bad(batch.stable)
         if not canary and not stable:
             return
-        units = self._units.get(batch.share)
-        if units is None:
-            units = (
-                increments(1, 0, batch.share, self._theta0, self._ratios),
-                increments(0, 1, batch.share, self._theta0, self._ratios),
-            )
-            self._units[batch.share] = units
-        self._logs += canary * units[0] + stable * units[1]
+        of_canary, of_stable = _one_unit(batch.share, self._theta0, self._ratios)
+        self._logs += canary * of_canary + stable * of_stable
+
+
+@lru_cache(maxsize=1024)
+def _one_unit(share: float, theta0: float, ratios: tuple[float, ...]) -> tuple[Floats, Floats]:
+    """What one bad unit of either arm adds; there are few shares, and many batches."""
+    return increments(1, 0, share, theta0, ratios), increments(0, 1, share, theta0, ratios)
