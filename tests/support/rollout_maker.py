@@ -59,11 +59,24 @@ def judgement(error: float = 1.2, message: str = "no alarm; 42 more units until 
     """Evidence on four metrics; `error` is ln E of harm of the first."""
     outcome = "Failed" if error >= HARM else "Running"
     rows = (
-        ("error", True, error, 1.4, 4, 70, 420), ("null", True, 0.0, 3.2, 0, 0, 0),
-        ("latency", True, 2.9, 0.6, 17, 240, 1900), ("disagreement", False, 0.3, 0.1, 31, 0, -1),
+        ("error", True, error, 1.4, 4, 70, 1660), ("null", True, 0.0, 3.2, 0, 0, 0),
+        ("latency", True, 2.9, 0.6, 17, 240, 3140), ("disagreement", False, 0.0, 0.0, 31, 0, -1),
     )  # fmt: skip
     metrics = tuple(
-        GuardrailView(name, guard, harm, HARM, safe, SAFE, 1240, bad, 24_800, stable, units_needed=need)
+        GuardrailView(
+            name,
+            guard,
+            harm,
+            HARM,
+            safe,
+            SAFE,
+            1240,
+            bad,
+            24_800,
+            stable,
+            units_needed=need,
+            outcome="Successful" if safe >= SAFE else "Running",
+        )
         for name, guard, harm, safe, bad, stable, need in rows
     )
     return Judgement(outcome, "evidence", message, metrics)
@@ -89,7 +102,7 @@ def keep(layout: Layout, rollout: RolloutState, found: Judgement | None = None, 
             for n in range(examples)
         ]
         change = Change(
-            final, decision=last, judgement=found, batches={"error": batches, "latency": batches, "disagreement": paired},
+            final, decision=last, judgement=found, batches={"srm": batches, "error": batches, "latency": batches, "disagreement": paired},
             thresholds={"latency": 41_000.0}, examples=shown,
         )  # fmt: skip
         return store.write(change)

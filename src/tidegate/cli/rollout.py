@@ -29,7 +29,7 @@ Endpoint = Annotated[str, typer.Argument(metavar="ENDPOINT", autocompletion=comp
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Don't ask.")]
 Reason = Annotated[str, typer.Option("--reason", "-m", help="Why; kept in the audit and the history.")]
 
-LOOK_EVERY = 0.5
+LOOK_EVERY = 1.0
 
 
 def add_to(app: typer.Typer) -> None:

@@ -137,8 +137,12 @@ def evidence(view: RolloutView, width: int, plain: bool) -> Any:
     for version in (view.state.canary, view.state.stable):
         label = f"in {version}"
         table.add_column(label if len(label) <= 6 else version[:6], width=6, justify="right", no_wrap=True)
+    alone = {spec.name for spec in view.state.plan.metrics if spec.measure == "disagreement"}
     for metric in judgement.metrics:
-        table.add_row(*_line(metric, courses.get(metric.name), (harm, proof, course), plain))
+        if metric.name in alone and metric.log_harm == metric.log_safe == 0:
+            table.add_row(*_seen(metric))
+        else:
+            table.add_row(*_line(metric, courses.get(metric.name), (harm, proof, course), plain))
     notes = [_styled(f"{metric.name}: {metric.note}", "dim") for metric in judgement.metrics if metric.note]
     return Group(table, *notes)
 
@@ -163,6 +167,14 @@ def _line(metric: GuardrailView, course: Course | None, widths: tuple[int, int, 
     ]
 
 
+def _seen(metric: GuardrailView) -> list[Any]:
+    """A rate that nothing is compared with."""
+    from rich.text import Text
+
+    found = draw.rate(metric.canary_bad, metric.canary_units)
+    return [Text(metric.name, style="dim"), "", "", "", "", "", compact(metric.canary_units), found, ""]
+
+
 def outlook(view: RolloutView) -> Iterator[Text]:
     """What it waits for, and when it may move on."""
     from rich.text import Text
@@ -185,8 +197,9 @@ def outlook(view: RolloutView) -> Iterator[Text]:
         when.append(ago(view.waiting.seconds))
         when.append(f", at {moment(view.time + view.waiting.seconds)[11:]}", style="dim")
         yield when
-    if view.state.phase == "Progressing" and view.judgement is not None and view.judgement.message:
-        yield _styled(view.judgement.message, "dim")
+    said = view.judgement.message if view.judgement is not None else ""
+    if view.state.phase == "Progressing" and said and not said.startswith("waits for"):
+        yield _styled(said, "dim")
 
 
 def last(decision: Decision, now: float) -> Text:

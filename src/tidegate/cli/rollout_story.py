@@ -34,7 +34,7 @@ NEXT_STEPS = {
         "the stable version has all traffic already; nothing is urgent",
         "look at the requests above, mend the model, add it as a new version, and `start` again",
         "`tidegate rollout diff {e}` shows where the two versions answer differently",
-        "the very same artifact can't be retried, the evidence against it stands; `tidegate rollout start {e}` begins "
+        "the very same artifact can't be retried, the evidence against it stands; `tidegate rollout start {e} --to {v}` begins "
         "without it, where the harm had another cause",
     ),
     "srm": (
@@ -230,7 +230,7 @@ def _next(state: RolloutState) -> Iterator[Any]:
         return
     yield ""
     yield Text("what to do", style="bold")
-    yield _hanging([Text("-"), Text(step.format(e=state.endpoint))] for step in steps)
+    yield _hanging([Text("-"), Text(step.format(e=state.endpoint, v=state.canary))] for step in steps)
 
 
 def _hanging(rows: Iterable[list[Any]]) -> Any:

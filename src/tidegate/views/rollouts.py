@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 
 import msgspec
@@ -23,8 +23,11 @@ from tidegate.storage.layout import Layout
 from tidegate.storage.rollouts import RolloutStore
 from tidegate.types.rollouts import Batch, Decision, Example, Freeze, Judgement, MetricSpec, RolloutState, StepSpec
 
-POINTS = 400
-"""Most points of a course: more than any terminal has columns."""
+POINTS = 160
+"""Points of a course: about as many as a terminal has columns."""
+
+ALL_UNITS = "srm"
+"""The metric whose batches count every unit of each arm, whatever became of it."""
 
 RECENT = 120.0
 """Seconds over which the units a second are told."""
@@ -134,29 +137,53 @@ def freezes(layout: Layout) -> list[Freeze]:
 
 
 def course(spec: MetricSpec, batches: Sequence[Batch]) -> Course:
-    """The metric's evidence after each batch, at most POINTS of them, the last always among them.
+    """The metric's evidence over time, at about POINTS moments, the last always among them.
 
-    A step's batches are a fresh start of the processes beside the earlier ones, as the judge has it.
+    As the judge has it: a step is a fresh start of the evidence of harm beside the earlier ones, and that of safety is one.
+    Disagreement is a rate without anything to compare it with; it has no course.
     """
-    harm = methods.harm(spec.method, ratio=spec.rollback_ratio, margin=spec.margin)
-    safe = methods.safety(spec.method, ratio=spec.promote_ratio, floor=spec.floor, margin=spec.margin)
-    times: list[float] = []
-    harms: list[float] = []
-    safes: list[float] = []
-    every = max(1, math.ceil(len(batches) / POINTS))
+    found = Course(spec.name, [], [], [])
+    if spec.measure == "disagreement":
+        return found
+    margin = 0.0 if spec.method in ("rate", "paired") else spec.margin
+    harm = methods.harm(spec.method, ratio=spec.rollback_ratio, margin=margin)
+    safe = methods.safety(spec.method, ratio=spec.promote_ratio, floor=spec.floor, margin=margin)
     step = batches[0].step if batches else 0
-    for number, batch in enumerate(batches, 1):
+    for batch in together(batches, max(1, math.ceil(len(batches) / POINTS))):
         if batch.step != step:
             step = batch.step
             harm.restart()
-            safe.restart()
         harm.update(batch)
         safe.update(batch)
-        if number % every == 0 or number == len(batches):
-            times.append(batch.time)
-            harms.append(harm.log_e)
-            safes.append(safe.log_e)
-    return Course(spec.name, times, harms, safes)
+        found.times.append(batch.time)
+        found.harm.append(harm.log_e)
+        found.safe.append(safe.log_e)
+    return found
+
+
+def together(batches: Sequence[Batch], most: int) -> Iterator[Batch]:
+    """Up to `most` neighbours of the same step and share as one batch: for rates the evidence after them is the same.
+
+    >>> one, two = Batch(1, 0.5, (9, 1), (8, 2), 1.0), Batch(1, 0.5, (5, 0), (5, 0), 2.0)
+    >>> [(batch.canary, batch.time) for batch in together([one, two, Batch(2, 0.5, (1, 0), (1, 0))], 2)]
+    [((14, 1), 2.0), ((1, 0), 0.0)]
+    """
+    held: list[Batch] = []
+    for batch in batches:
+        if held and (len(held) == most or (held[0].step, held[0].share) != (batch.step, batch.share)):
+            yield _sum(held)
+            held = []
+        held.append(batch)
+    if held:
+        yield _sum(held)
+
+
+def _sum(held: list[Batch]) -> Batch:
+    if len(held) == 1:
+        return held[0]
+    canary = tuple(map(sum, zip(*(batch.canary for batch in held), strict=True)))
+    stable = tuple(map(sum, zip(*(batch.stable for batch in held), strict=True)))
+    return Batch(held[0].step, held[0].share, canary, stable, held[-1].time)
 
 
 def track(state: RolloutState) -> list[StepView]:
@@ -211,14 +238,18 @@ def short(seconds: float) -> str:
 
 
 def pace(state: RolloutState, batches: dict[str, list[Batch]], now: float) -> tuple[int, float]:
-    """(canary units in this step, canary units a second lately). Each metric counts the same units; the fullest says."""
+    """(units of the canary in this step, units of it a second lately); pairs while it is only mirrored."""
+    if state.weight > 0:
+        counted = [batches.get(ALL_UNITS, [])]
+    else:
+        counted = [batches.get(spec.name, []) for spec in state.plan.metrics if spec.source == "paired"]
     units, speed = 0, 0.0
-    for found in batches.values():
+    for found in counted:
         mine = [batch for batch in found if batch.step == state.step]
         units = max(units, sum(sum(batch.canary) for batch in mine))
         recent = [batch for batch in mine if batch.time >= now - RECENT]
-        span = min(RECENT, state.in_step) or 1.0
-        speed = max(speed, sum(sum(batch.canary) for batch in recent) / max(span, 1.0))
+        span = max(1.0, min(RECENT, state.in_step))
+        speed = max(speed, sum(sum(batch.canary) for batch in recent) / span)
     return units, speed
 
 
@@ -254,13 +285,19 @@ def _needs(
         missing = step.min_units - units
         yield Waiting(f"{missing:,} more units", counted(missing))
     if step.proof and judgement is not None:
-        needed = [m for m in judgement.metrics if m.guardrail and m.log_safe < m.safe_limit]
-        if needed:
-            names = ", ".join(metric.name for metric in needed)
-            most = max((metric.units_needed for metric in needed), default=0)
-            unknown = any(metric.units_needed < 0 for metric in needed)
-            text = f"proof of {names}" + (f" (about {most:,} more units)" if most > 0 and not unknown else "")
-            yield Waiting(text, -1.0 if unknown or not most else counted(most))
+        paired = {spec.name for spec in state.plan.metrics if spec.source == "paired"}
+        lacking = [
+            metric
+            for metric in judgement.metrics
+            if metric.guardrail and metric.outcome != "Successful" and (metric.name in paired) == (state.weight == 0)
+        ]
+        if lacking:
+            names = ", ".join(metric.name for metric in lacking)
+            if any(metric.units_needed <= 0 for metric in lacking):
+                yield Waiting(f"proof of {names}")
+                return
+            most = max(max(metric.units_needed - metric.canary_units, 1) for metric in lacking)
+            yield Waiting(f"proof of {names} (about {most:,} more units)", counted(most))
 
 
 def _together(needs: Iterable[Waiting]) -> Waiting:

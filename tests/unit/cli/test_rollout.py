@@ -116,7 +116,7 @@ def test_explain_tells_the_story(layout, capsys):
     assert max(len(line) for line in text.splitlines() if "tidegate log query" not in line) <= 80
     words = " ".join(text.split())
     for part in ("error: rolled back", "answers with a server error", "1,240", "24,800", "0.32%", "the line is the alarm, 300",
-                 "ValueError: no such", "road [A1]", "a-2", "what to do", "`tidegate rollout start severity`"):  # fmt: skip
+                 "ValueError: no such", "road [A1]", "a-2", "what to do", "`tidegate rollout start severity --to 2`"):  # fmt: skip
         assert part in words, part
     assert "┄" in text
 
