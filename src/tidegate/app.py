@@ -11,6 +11,7 @@ import shutil
 import sys
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,12 @@ import msgspec
 
 from tidegate.auth.policy import keys_required
 from tidegate.config import Project, load_project, parse_project
-from tidegate.errors import ConfigError, StateError
+from tidegate.errors import ConfigError, Conflict, StateError
 from tidegate.gateway.settings import GatewaySettings
 from tidegate.rollout.reconcile import Wanted
 from tidegate.runner.options import VersionOptions
 from tidegate.storage.layout import Layout, write_atomic
+from tidegate.storage.rollouts import RolloutStore
 from tidegate.storage.state import Desired, StateStore
 from tidegate.types.processes import RunnerSpec
 from tidegate.types.traffic import Arm, EndpointRoute, FieldPolicy
@@ -67,18 +69,63 @@ def apply(
     else:
         parsed, base = parse_project(project), base or Path.cwd()
     pinned = pin(parsed, base, layout, progress=progress, copy=not dry_run)
-    text = pinned.model_dump_json(by_alias=True)
-    store = StateStore(layout)
-    try:
+    with closing(StateStore(layout)) as store, closing(RolloutStore(layout)) as rollouts:
         before = store.desired()
+        splits = {name: endpoint.split for name, endpoint in pinned.endpoints.items()}
+        applied = store.applied_splits()
+        pinned, kept = keep_results(pinned, before, applied)
+        refuse_under_rollout(before, pinned, rollouts)
+        text = pinned.model_dump_json(by_alias=True)
         changes = differences(before.project, text)
         if not changes:
-            return ApplyResult(before.revision, False, [])
-        if dry_run:
-            return ApplyResult(before.revision, True, changes)
-        return ApplyResult(store.set_desired(text, str(base), actor=actor), True, changes)
-    finally:
-        store.close()
+            if applied != splits and not dry_run:
+                store.set_applied(splits)
+            return ApplyResult(before.revision, False, kept)
+        if not dry_run:
+            revision = store.set_desired(text, str(base), actor=actor, applied=splits, seen=before.revision)
+            return ApplyResult(revision, True, [*changes, *kept])
+        return ApplyResult(before.revision, True, [*changes, *kept])
+
+
+def keep_results(project: Project, before: Desired, applied: dict[str, dict[str, float]]) -> tuple[Project, list[str]]:
+    """The project with the splits that rollouts made, where its file still says what it said at its last apply; in words.
+
+    A rollout's result is newer than the line in the file. Who means the file changes its split.
+    """
+    present = Project.model_validate_json(before.project).endpoints if before.project else {}
+    kept = []
+    endpoints = dict(project.endpoints)
+    for name, endpoint in project.endpoints.items():
+        now = present.get(name)
+        if now is None or now.split == endpoint.split or applied.get(name) != endpoint.split:
+            continue
+        if now.model != endpoint.model or not set(now.split) <= set(project.models[endpoint.model].versions):
+            continue
+        endpoints[name] = endpoint.model_copy(update={"split": now.split})
+        shown = ", ".join(f"{version}: {weight:g}" for version, weight in now.split.items())
+        kept.append(f"endpoints.{name}.split: kept as a rollout left it ({shown}); write it into the file, or undo it")
+    return project.model_copy(update={"endpoints": endpoints}), kept
+
+
+def refuse_under_rollout(before: Desired, project: Project, rollouts: RolloutStore) -> None:
+    """Errors: Conflict where the project changes model, split, strategy or versions under a rollout that is active."""
+    present = Project.model_validate_json(before.project) if before.project else None
+    for id in rollouts.live():
+        state = rollouts.get(id)
+        if present is None or state is None or not state.active or state.endpoint not in present.endpoints:
+            continue
+        old, new = present.endpoints[state.endpoint], project.endpoints.get(state.endpoint)
+        where = f"endpoints.{state.endpoint}"
+        end = f"a rollout of it is active; `tidegate rollout abort {state.endpoint}` ends it"
+        if new is None:
+            raise Conflict(f"{where}: it can't be removed: {end}")
+        for key in ("model", "split", "strategy", "assignment"):
+            if getattr(old, key) != getattr(new, key):
+                raise Conflict(f"{where}.{key}: it can't be changed: {end}")
+        for version in (state.stable, state.canary):
+            was = present.models[old.model].versions.get(version)
+            if was is not None and project.models[new.model].versions.get(version) != was:
+                raise Conflict(f"models.{new.model}.versions.{version}: it can't be changed: {end}")
 
 
 def wait_in_force(layout: Layout, revision: int, timeout: float, progress: Progress | None = None) -> Force:
@@ -249,6 +296,10 @@ def wanted(desired: Desired, store: StateStore, layout: Layout, progress: Progre
             subject=endpoint.subject or "",
             fields=[FieldPolicy(field, action) for field, action in endpoint.fields.items()],
             on_log_failure=endpoint.on_log_failure,
+            unit=endpoint.assignment.unit,
+            sticky=endpoint.assignment.sticky,
+            override=endpoint.assignment.override,
+            fallback=endpoint.fallback == "stable",
         )
         for name, endpoint in project.endpoints.items()
     ]

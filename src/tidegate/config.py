@@ -20,6 +20,7 @@ from ruamel.yaml.error import YAMLError
 from tidegate.errors import ConfigError
 from tidegate.gateway.options import EndpointOptions, ServerOptions
 from tidegate.plugins import nearest
+from tidegate.rollout.compile import compile_plan
 from tidegate.rollout.options import RolloutOptions, StrategyOptions
 from tidegate.runner.options import VersionOptions
 from tidegate.storage.options import LogOptions
@@ -81,6 +82,10 @@ class Project(Options):
                     raise ValueError(
                         f"endpoints.{name}.split: model {endpoint.model!r} has no version {version!r} (it has: {known})"
                     )
+            try:
+                compile_plan(endpoint.strategy, self.analysis, unit=endpoint.assignment.unit)
+            except ConfigError as exc:
+                raise ValueError(f"endpoints.{name}.strategy: {exc}") from exc
         return self
 
 

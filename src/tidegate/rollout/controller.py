@@ -1,6 +1,7 @@
 """The controller's loop: observe, judge, write, again. It holds nothing that a restart would miss.
 
-    state.db, run/intents, run/processes.json --reconcile--> run/plan.json, run/routing.json, run/controller.json
+    state.db, journal --rollouts--> each endpoint's split now --+
+    state.db, run/intents, run/processes.json ------------------+--reconcile--> run/plan.json, routing.json, controller.json
 
 When it is down, traffic flows on as it was and dead runners are still restarted (by the supervisor); nothing new is let in.
 """
@@ -16,7 +17,9 @@ from typing import TypeVar
 import msgspec
 
 from tidegate.errors import TidegateError
+from tidegate.rollout.overlay import overlay
 from tidegate.rollout.reconcile import Step, Wanted, reconcile
+from tidegate.rollout.rollouts import Rollouts
 from tidegate.storage.intents import Intents
 from tidegate.storage.layout import Layout, write_atomic
 from tidegate.storage.state import Desired, StateStore
@@ -38,6 +41,7 @@ class Controller:
         self._layout = layout
         self._resolve = resolve
         self._store = StateStore(layout)
+        self._rollouts = Rollouts(layout, self._store)
         self._intents = Intents(layout.run / "intents")
         self._wanted: Wanted | None = None
         self._wanted_at = 0.0
@@ -76,7 +80,10 @@ class Controller:
         plan = _read(self._layout.plan, Plan) or Plan(0, [])
         table = _read(self._layout.routing, RoutingTable) or RoutingTable(0, [], [])
         processes = _read(self._layout.processes, Processes)
-        step = reconcile(self._wanted, processes, plan, table, self._unused, now)
+        routed = self._rollouts.look(now, table)
+        endpoints = [overlay(e, routed[e.name]) if e.name in routed else e for e in self._wanted.endpoints]
+        wanted = msgspec.structs.replace(self._wanted, endpoints=endpoints)
+        step = reconcile(wanted, processes, plan, table, self._unused, now)
         self._unused = step.unused
         if step.plan.revision != plan.revision:
             write_atomic(self._layout.plan, msgspec.json.encode(step.plan))

@@ -41,8 +41,8 @@ class Evidence(msgspec.Struct):
 class Change(msgspec.Struct):
     """One write. `state` carries the generation that the writer has seen; what is left out stays as it is.
 
-    `batches` are new ones only. `split` becomes the endpoint's split in a new revision of the desired state.
-    `audit` is (action, before, after), for what a person did.
+    `batches` are new ones only; a decision's own `batches` are counted as it is written. `split` becomes the endpoint's
+    split in a new revision of the desired state. `audit` is (action, before, after), for what a person did.
     """
 
     state: RolloutState
@@ -210,14 +210,15 @@ class RolloutStore(Database):
     def _keep(self, connection: Connection, change: Change) -> None:
         """All of a change but the state's own row."""
         state = change.state
+        for metric, batches in change.batches.items():
+            _add_batches(connection, state.id, metric, batches)
         if change.decision is not None:
             t = schema.decision.c
             last = connection.execute(select(func.max(t.number)).where(t.rollout == state.id)).scalar() or 0
-            change.decision = msgspec.structs.replace(change.decision, number=last + 1)
+            counted = _counted(connection, state.id)
+            change.decision = msgspec.structs.replace(change.decision, number=last + 1, batches=counted)
             text = msgspec.json.encode(change.decision).decode()
             connection.execute(insert(schema.decision).values(rollout=state.id, number=last + 1, decision=text))
-        for metric, batches in change.batches.items():
-            _add_batches(connection, state.id, metric, batches)
         if change.examples:
             t2 = schema.example.c
             had = connection.execute(select(func.count()).where(t2.rollout == state.id)).scalar() or 0
@@ -258,6 +259,13 @@ def _add_batches(connection: Connection, id: int, metric: str, batches: list[Bat
         for n, batch in enumerate(batches, 1)
     ]
     connection.execute(insert(schema.evidence), rows)
+
+
+def _counted(connection: Connection, id: int) -> dict[str, int]:
+    """How many batches of each metric are kept: what a decision made now rests on."""
+    t = schema.evidence.c
+    query = select(t.metric, func.max(t.number)).where(t.rollout == id).group_by(t.metric).order_by(t.metric)
+    return {row[0]: row[1] for row in connection.execute(query)}
 
 
 def _checkpoint(connection: Connection, change: Change) -> None:

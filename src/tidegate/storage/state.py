@@ -121,10 +121,13 @@ class StateStore(Database):
             was = json.loads(before.project) if before.project else None
             add_audit(connection, actor, action, f"revision {revision}", was, json.loads(project_json))
             if applied is not None:
-                connection.execute(delete(schema.applied))
-                for endpoint, split in applied.items():
-                    connection.execute(insert(schema.applied).values(endpoint=endpoint, split=json.dumps(split)))
+                _set_applied(connection, applied)
             return revision
+
+    def set_applied(self, splits: dict[str, dict[str, float]]) -> None:
+        """Note what the project file says of splits, where it says nothing new for what should be running."""
+        with self._write() as connection:
+            _set_applied(connection, splits)
 
     def applied_splits(self) -> dict[str, dict[str, float]]:
         """Each endpoint's split as the project file last said it."""
@@ -237,6 +240,12 @@ def newest(connection: Connection) -> Desired:
     query = select(t.id, t.project, t.base, t.unloaded).order_by(t.id.desc()).limit(1)
     row = connection.execute(query).one_or_none()
     return Desired(row[0], row[1], row[2], json.loads(row[3])) if row else Desired(0, "", "", [])
+
+
+def _set_applied(connection: Connection, splits: dict[str, dict[str, float]]) -> None:
+    connection.execute(delete(schema.applied))
+    for endpoint, split in splits.items():
+        connection.execute(insert(schema.applied).values(endpoint=endpoint, split=json.dumps(split)))
 
 
 def add_revision(connection: Connection, project: str, base: str, unloaded: list[str], actor: str, action: str) -> int:
