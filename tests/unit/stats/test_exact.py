@@ -9,6 +9,8 @@ import pytest
 from tests.unit.stats.paths import evidence, expectation, two_arms
 
 from tidegate.stats import methods
+from tidegate.stats.categorical import Categorical
+from tidegate.stats.common import CommonRate
 from tidegate.stats.floor import BelowFloor
 from tidegate.stats.rate import RateRatio
 from tidegate.stats.srm import SampleRatio
@@ -91,30 +93,43 @@ def test_pairs(ratio: float) -> None:
         assert expectation(*safe, law) <= BAR
 
 
+# Plug-ins bet only once they have seen something: four units to learn from, one to bet on.
+LEARNT = (4, 1)
+LEARNT_SHARES = (0.5, 0.3)
+LEARNT_W = (0.5, 0.5, 0.5, 0.5, 0.3)
+
+
 @pytest.mark.parametrize(("ratio", "margin"), [(1.0, 0.0), (1.25, 0.0), (1.0, 0.1)])
 def test_common_rate(ratio: float, margin: float) -> None:
-    stable = np.array([0.2, 0.3, 0.5, 0.25, 0.7, 0.4])
+    stable = np.array([0.2, 0.3, 0.5, 0.25, 0.7])
     edge = ratio * stable + margin
-    harm = evidence(lambda: methods.harm("common-rate", ratio=ratio, margin=margin), 4, SIZES, SHARES, restarts=(2,))
-    safe = evidence(lambda: methods.safety("common-rate", ratio=ratio, margin=margin), 4, SIZES, SHARES)
-    for canary in (edge, 0.7 * edge):
-        assert expectation(*harm, law_of_rates(canary, stable)) <= BAR
-    for canary in (edge, np.minimum(1.0, 1.2 * edge)):
-        assert expectation(*safe, law_of_rates(canary, stable)) <= BAR
+    harm = evidence(
+        lambda: methods.harm("common-rate", ratio=ratio, margin=margin), 4, LEARNT, LEARNT_SHARES, restarts=(1,)
+    )
+    safe = evidence(lambda: CommonRate(ratio, margin, worse=False), 4, LEARNT, LEARNT_SHARES)
+    for (paths, values), worst in ((harm, 0.7), (safe, 1.2)):
+        assert values.std() > 0.001
+        for canary in (edge, np.minimum(worst * edge, 1.0)):
+            law = two_arms(np.stack([1 - canary, canary], 1), np.stack([1 - stable, stable], 1), LEARNT_W)
+            assert expectation(paths, values, law) <= BAR
 
 
 def test_categories() -> None:
-    sizes, shares = (1, 2, 2), (0.2, 0.5, 0.3)
-    w = (0.2, 0.5, 0.5, 0.3, 0.3)
-    paths, values = evidence(lambda: methods.harm("categorical"), 6, sizes, shares, restarts=(2,))
+    paths, values = evidence(Categorical, 4, LEARNT, LEARNT_SHARES)
+    assert values.std() > 0.001
+    bad = np.array([0.2, 0.4, 0.5, 0.25, 0.7])
+    outcome = np.stack([1 - bad, bad], 1)
+    assert expectation(paths, values, two_arms(outcome, outcome, LEARNT_W)) == pytest.approx(1.0, abs=1e-12)
+    other = np.stack([1 - bad + 0.15, bad - 0.15], 1)
+    paths, values = evidence(lambda: methods.safety("categorical", margin=0.15), 4, LEARNT, LEARNT_SHARES)
+    assert expectation(paths, values, two_arms(other, outcome, LEARNT_W)) <= BAR
+    assert expectation(paths, values, two_arms(outcome, other, LEARNT_W)) <= BAR
+
+
+def test_three_categories_and_restarts() -> None:
     outcome = np.array([[0.2, 0.3, 0.5], [0.6, 0.4, 0.0], [0.1, 0.1, 0.8], [0.3, 0.3, 0.4], [0.9, 0.05, 0.05]])
-    assert expectation(paths, values, two_arms(outcome, outcome, w)) == pytest.approx(1.0, abs=1e-12)
-    paths, values = evidence(lambda: methods.safety("categorical", margin=0.2), 6, sizes, shares)
-    moved = outcome + np.array([0.0, -0.2, 0.2])
-    moved = np.where(moved.min(axis=1, keepdims=True) < 0, outcome + np.array([-0.2, 0.2, 0.0]), moved)
-    moved[2] = [0.1, 0.3, 0.6]
-    law = two_arms(moved, outcome, w)
-    assert expectation(paths, values, np.clip(law, 0, 1)) <= BAR
+    paths, values = evidence(lambda: methods.harm("categorical"), 6, LEARNT, LEARNT_SHARES, restarts=(1,))
+    assert expectation(paths, values, two_arms(outcome, outcome, LEARNT_W)) == pytest.approx(1.0, abs=1e-12)
 
 
 def test_score() -> None:
