@@ -72,6 +72,13 @@ def test_a_gateway_starts_without_what_only_others_need() -> None:
         "tidegate.supervisor",
         "tidegate.app",
         "tidegate.auth.policy",
+        "tidegate.cli.draw",
+        "tidegate.cli.rollout_screen",
+        "tidegate.rollout.options",
+        "tidegate.views.replay",
+        "tidegate.views.rollouts",
+        "tidegate.views.shadow",
+        "tidegate.views.slices",
     ],
 )
 def test_examples_in_docstrings_are_true(name: str) -> None:

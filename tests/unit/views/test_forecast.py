@@ -38,7 +38,8 @@ def test_units_and_time_of_each_step(layout: Layout) -> None:
     assert by_text["5%"].seconds == 0
     proof = by_text["proof"]
     assert found.rates == {"error": 0.0, "null": 0.0, "latency": pytest.approx(0.01)}
-    assert proof.units > 1000 and proof.seconds > 0 and proof.why.startswith("proof of latency at 1.00%")
+    assert proof.seconds == pytest.approx(2 * proof.units / found.units_per_second)  # half of all units
+    assert proof.units > 1000 and proof.why.startswith("proof of latency at 1.00%")
 
 
 def test_more_errors_take_more_units(layout: Layout, tmp_path: Path) -> None:
