@@ -120,3 +120,36 @@ class AuditView(BaseModel):
     target: str
     before: Any
     after: Any
+
+
+class ReasonRequest(Body):
+    """Why, for the audit and the history."""
+
+    reason: str = Field("", max_length=2000)
+
+
+class StartRequest(ReasonRequest):
+    """The version that is to take over; with `dry_run` nothing is started."""
+
+    to: str = Field(min_length=1, max_length=100)
+    dry_run: bool = False
+
+
+class PromoteRequest(ReasonRequest):
+    """`full` skips every step, and proof."""
+
+    full: bool = False
+
+
+class UndoRequest(ReasonRequest):
+    """That revision's split; by default the one before the last rollout."""
+
+    to_revision: int | None = Field(None, ge=1)
+
+
+class FreezeRequest(Body):
+    """`until` in unix seconds; every endpoint unless one is named."""
+
+    endpoint: str = Field("*", min_length=1, max_length=100)
+    until: float = Field(gt=0, le=1e12)
+    reason: str = Field(min_length=1, max_length=2000)

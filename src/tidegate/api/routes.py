@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
-from tidegate.api.access import needs
 from tidegate.api.bodies import (
     ApplyAnswer,
     ApplyRequest,
@@ -23,15 +22,11 @@ from tidegate.api.bodies import (
     QueryRequest,
 )
 from tidegate.api.errors import RESPONSES
+from tidegate.api.params import Admin, Name, Operator, Viewer
 from tidegate.api.state import control_of
 from tidegate.errors import InvalidRequest, NotFound
 
 router = APIRouter(prefix="/api", responses=RESPONSES)
-
-Viewer = Annotated[str, Depends(needs("view"))]
-Operator = Annotated[str, Depends(needs("operate"))]
-Admin = Annotated[str, Depends(needs("admin"))]
-Name = Annotated[str, Path(min_length=1, max_length=100)]
 
 
 @router.get("/health", tags=["status"])
