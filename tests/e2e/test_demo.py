@@ -11,6 +11,7 @@ import sys
 import time
 import urllib.request
 from pathlib import Path
+from typing import Any
 
 import psutil
 import pytest
@@ -56,9 +57,15 @@ def left_of(workdir: Path) -> list[str]:
 def test_once_writes_a_report_that_the_log_bears_out(workdir: Path, tmp_path: Path) -> None:
     report = tmp_path / "figures" / "report.json"
     process = start(workdir, "--once", "--speed", "400", "--report", str(report))
-    said, _ = process.communicate(timeout=110)
+    said, _ = process.communicate(timeout=170)
     assert process.returncode == 0, said
     found = json.loads(report.read_text())
+    check_replay(found, said)
+    check_rollouts(found, said)
+    assert left_of(workdir) == []
+
+
+def check_replay(found: dict[str, Any], said: str) -> None:
     assert found["requests"] == found["acknowledged"] == found["logged"] == found["labelled"] == 5 * ROWS
     assert found["errors"] == found["missing"] == found["repeated"] == 0
     assert list(found["auc_by_year"]) == YEARS
@@ -66,7 +73,19 @@ def test_once_writes_a_report_that_the_log_bears_out(workdir: Path, tmp_path: Pa
     assert found["base_rate_by_year"]["2018"] > 0.2 > found["base_rate_by_year"]["2021"]
     assert 0 < found["p50_ms"] <= found["p99_ms"]
     assert "each exactly once" in said
-    assert left_of(workdir) == []
+
+
+def check_rollouts(found: dict[str, Any], said: str) -> None:
+    good, mistaken, crashing = found["rollouts"]
+    assert [each["version"] for each in found["rollouts"]] == ["2", "3", "4"]
+    assert good["phase"] == "Healthy" and good["weight"] == 100
+    assert mistaken["phase"] == "Degraded" and mistaken["metric"] == "wrong" and mistaken["weight"] < 100
+    assert mistaken["canary_bad"] / mistaken["canary_units"] > mistaken["stable_bad"] / mistaken["stable_units"]
+    assert crashing["phase"] == "Degraded" and crashing["metric"] == "error" and crashing["canary_bad"] > 0
+    traffic = found["rollout_traffic"]
+    assert traffic["requests"] > 1000 and traffic["errors"] == traffic["missing"] == traffic["repeated"] == 0
+    for typed in ("replay severity --to 2", "rollout start severity --to 3", "rollout explain severity"):
+        assert f"$ tidegate {typed}" in said
 
 
 def test_an_interrupt_ends_all_that_was_started(workdir: Path) -> None:
@@ -89,7 +108,7 @@ def test_an_interrupt_ends_all_that_was_started(workdir: Path) -> None:
 
 
 def test_without_once_it_stays_up_and_says_so_when_the_system_dies(workdir: Path) -> None:
-    process = start(workdir, rows=10)
+    process = start(workdir, "--no-rollouts", rows=10)
     assert process.stdout is not None
     said = []
     try:

@@ -1,6 +1,6 @@
 """`tidegate demo`: the order of things, and the promise that whatever was started ends with it.
 
-    fetch --> train --> tidegate.yaml --> `tidegate up` --> replay, view, log --> audit, report --> stay | end
+    fetch --> train --> tidegate.yaml --> `tidegate up` --> replay, view, log --> rollouts --> audit, report --> stay | end
 
 Nothing here is special to the demo's model: it goes through the doors that any user's model goes through.
 """
@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -25,13 +25,19 @@ from tidegate.demo.connections import Connections
 from tidegate.demo.progress import Progress, Year
 from tidegate.demo.replay import CONNECTIONS, ENDPOINT, Notebook, Replay
 from tidegate.demo.report import report as make_report
+from tidegate.demo.report import rollouts as told
 from tidegate.demo.report import write
+from tidegate.demo.rollouts import Rollouts
 from tidegate.demo.system import System
 from tidegate.errors import ConfigError, TidegateError
 
 FOLDER = Path(".demo")
 YEARS = (2017, 2018, 2019, 2020, 2021)
+AGAIN_YEARS = (2019, 2020, 2021)
+"""Traffic beside the rollouts: years that version 2 hasn't seen."""
 SPEED = 600.0
+ROLLOUT_SPEED = 400.0
+"""Fewer, as a shadow doubles the work on a machine that also sends the traffic."""
 LOOK_EVERY = 3.0
 TIMEOUT = 30.0
 
@@ -42,23 +48,28 @@ def run(
     speed: float | None = None,
     rows: int | None = None,
     workdir: Path | None = None,
+    rollouts: bool = True,
+    screen: view.Screen = view.in_short,
+    story: view.Screen = view.in_short,
 ) -> int:
     """Show Tidegate at work on this machine; blocks until the replay is over (`once`) or Ctrl-C.
 
     report: a JSON file to write the figures to. speed: rows a second (600). rows: rows a year (all, some 8,333).
-    workdir: where data, model and state are kept (`.demo`).
-    Returns 0; 1 when a request failed or an acknowledged prediction is not in the log exactly once; 130 after Ctrl-C
-    before the replay's end. Errors: TidegateError when the data, the model or the system can't be had.
+    workdir: where data, model and state are kept (`.demo`). rollouts: whether versions 2, 3 and 4 follow the replay.
+    screen, story: draw a rollout as `tidegate rollout status` and `explain` do.
+    Returns 0; 1 when a request failed, an acknowledged prediction is not in the log exactly once, or a rollout ended
+    otherwise than it must; 130 after Ctrl-C before the end. Errors: TidegateError when the data, the model or the system can't be had.
     """
     if speed is not None and not 0 < speed <= 100_000:
         raise ConfigError(f"--speed is {speed:g}; it must be above 0 and at most 100,000 rows a second")
     if rows is not None and rows < 1:
         raise ConfigError(f"--rows is {rows}; it must be at least 1")
     console = Console()
-    shown = view.create(console)
+    shown = view.create(console, screen)
     try:
         with _terminated_as_interrupted():
-            return _run(once, report, speed or SPEED, rows, (workdir or FOLDER).absolute(), shown)
+            demo = _Demo(speed or SPEED, rows, (workdir or FOLDER).absolute(), shown, screen, story)
+            return demo.run(once, report, rollouts)
     except KeyboardInterrupt:
         shown.close()
         shown.say("interrupted; all that was started has ended")
@@ -67,40 +78,109 @@ def run(
         shown.close()
 
 
-def _run(once: bool, report: Path | None, speed: float, rows: int | None, folder: Path, shown: view.View) -> int:
-    frame = data.load(data.fetch(folder, shown.say))
-    began = time.monotonic()
-    trained = train.train(frame, folder)
-    took = time.monotonic() - began
-    learned = f"{trained.rows:,} accidents of {train.TRAINING_YEAR}"
-    shown.say(f"trained severity 1 on {learned} in {took:.1f} s: AUC {trained.auc:.3f} held out")
-    shown.say(f"skops asks before it builds {', '.join(trained.trust_types)}: named in trustTypes")
-    file = project.write(folder, trained, ENDPOINT)
-    progress = Progress(years=_years(frame, rows), speed=speed, baseline=trained.auc)
-    with System(file) as system:
-        ready = system.wait_ready(ENDPOINT)
-        progress.addresses = {"gateway": system.http, "API": system.control}
-        shown.say(f"`tidegate up` answers after {ready:.1f} s at {system.http}")
-        notebook = Notebook(folder / "acknowledged.txt")
-        try:
-            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
-                runner.run(_replay(frame, system, progress, notebook, shown))
-        except ExceptionGroup as group:
-            raise _first(group) from group
-        finally:
-            notebook.close()
+class _Demo:
+    """What one run keeps hold of."""
+
+    def __init__(
+        self, speed: float, rows: int | None, folder: Path, shown: view.View, screen: view.Screen, story: view.Screen
+    ) -> None:
+        self._speed, self._rows, self._folder = speed, rows, folder
+        self._shown, self._screen, self._story = shown, screen, story
+
+    def run(self, once: bool, report: Path | None, rollouts: bool) -> int:
+        frame = data.load(data.fetch(self._folder, self._shown.say))
+        trained, file = self._prepare(frame, rollouts)
+        progress = Progress(years=_years(frame, YEARS, self._rows), speed=self._speed, baseline=trained.auc)
+        with System(file) as system:
+            ready = system.wait_ready(ENDPOINT)
+            progress.addresses = {"gateway": system.http, "API": system.control}
+            self._shown.say(f"`tidegate up` answers after {ready:.1f} s at {system.http}")
+            notebook = Notebook(self._folder / "acknowledged.txt")
+            try:
+                self._flow(_replay(frame, system, progress, notebook, self._shown))
+                found, well = self._replayed(progress, system, notebook, ready)
+                if rollouts:
+                    told, all_right = self._roll_out(frame, system, notebook)
+                    found.update(told)
+                    well = well and all_right
+            finally:
+                notebook.close()
+            if report is not None:
+                write(report, found)
+                self._shown.say(f"report: {report}")
+            if not once:
+                _stay(system, file, self._shown)
+        return 0 if well else 1
+
+    def _prepare(self, frame: pl.DataFrame, rollouts: bool) -> tuple[train.Trained, Path]:
+        """Train, and write the project."""
+        trained = self._trained(frame, train.train, "1", f"{train.TRAINING_YEAR}")
+        self._shown.say(f"skops asks before it builds {', '.join(trained.trust_types)}: named in trustTypes")
+        file = project.write(self._folder, trained, ENDPOINT)
+        if rollouts:
+            years = f"{train.LATER_YEARS[0]} to {train.LATER_YEARS[-1]}"
+            second = self._trained(frame, train.retrain, "2", years)
+            project.candidates(file, second, ENDPOINT, short=self._rows is not None)
+        return trained, file
+
+    def _trained(
+        self, frame: pl.DataFrame, fit: Callable[[pl.DataFrame, Path], train.Trained], version: str, years: str
+    ) -> train.Trained:
+        began = time.monotonic()
+        trained = fit(frame, self._folder)
+        took = time.monotonic() - began
+        self._shown.say(
+            f"trained severity {version} on {trained.rows:,} accidents of {years} in {took:.1f} s: "
+            f"AUC {trained.auc:.3f} held out"
+        )
+        return trained
+
+    def _replayed(
+        self, progress: Progress, system: System, notebook: Notebook, ready: float
+    ) -> tuple[dict[str, Any], bool]:
+        """What the log says of the five years."""
+        notebook.flush()
         figures.update(progress, system.layout, ENDPOINT)
         audit = figures.audit(notebook.path, system.layout, ENDPOINT)
-        shown.update(progress)
-        shown.close()
+        self._shown.update(progress)
+        self._shown.close()
         found = make_report(progress, audit, ready)
-        _conclude(shown, found, audit.exact)
-        if report is not None:
-            write(report, found)
-            shown.say(f"report: {report}")
-        if not once:
-            _stay(system, file, shown)
-    return 0 if audit.exact and not progress.error_count else 1
+        _conclude(self._shown, found, audit.exact)
+        return found, audit.exact and not progress.error_count
+
+    def _roll_out(self, frame: pl.DataFrame, system: System, notebook: Notebook) -> tuple[dict[str, Any], bool]:
+        """The further traffic, and the versions that want it."""
+        shown, speed = self._shown, min(self._speed, ROLLOUT_SPEED)
+        traffic = Progress(years=_years(frame, AGAIN_YEARS, None), speed=speed, again=True)
+        traffic.addresses = {"gateway": system.http, "API": system.control}
+        first, last = AGAIN_YEARS[0], AGAIN_YEARS[-1]
+        shown.say(f"{first} to {last} come round again as further traffic, {speed:.0f}/s, while new versions roll out")
+        shown.say("time runs fast, so waits are short; alphas, ratios and floor are the defaults")
+        plays = Rollouts(system, ENDPOINT, shown.show, shown.say, traffic, self._screen, self._story)
+        self._flow(_again(frame, system, traffic, notebook, shown, plays))
+        notebook.flush()
+        shown.close()
+        audit = figures.audit(notebook.path, system.layout, ENDPOINT)
+        for ending in plays.endings:
+            right = "as it must" if ending.right else f"it must be {ending.must}"
+            shown.say(
+                f"version {ending.version}: {ending.phase} after {ending.seconds:.0f} s, {right}; "
+                f"it had at most {ending.weight:g}% of the traffic"
+            )
+        kept = "each in the log exactly once" if audit.exact else f"{audit.missing} missing, {audit.repeated} repeated"
+        shown.say(
+            f"{traffic.sent:,} requests beside the rollouts, {traffic.error_count} errors seen by callers; {kept}"
+        )
+        well = audit.exact and not traffic.error_count and all(ending.right for ending in plays.endings)
+        return told(traffic, audit, plays.endings), well
+
+    def _flow(self, work: Coroutine[Any, Any, None]) -> None:
+        """Errors: the first one of its tasks."""
+        try:
+            with asyncio.Runner(loop_factory=_loop_factory()) as runner:
+                runner.run(work)
+        except ExceptionGroup as group:
+            raise _first(group) from group
 
 
 async def _replay(
@@ -115,6 +195,24 @@ async def _replay(
         await Replay(frame, sender, progress, notebook).run()
         for task in beside:
             task.cancel()
+    sender.close()
+
+
+async def _again(
+    frame: pl.DataFrame, system: System, traffic: Progress, notebook: Notebook, shown: view.View, plays: Rollouts
+) -> None:
+    """Traffic for as long as the rollouts last."""
+    sender = _Sender(Connections(system.http))
+    replay = Replay(frame, sender, traffic, notebook, again=True)
+    async with asyncio.TaskGroup() as tasks:
+        drawing = tasks.create_task(_draw(traffic, shown))
+        flowing = tasks.create_task(replay.run())
+        try:
+            await plays.run()
+        finally:
+            replay.stop()
+        await flowing
+        drawing.cancel()
     sender.close()
 
 
@@ -163,9 +261,9 @@ async def _look(progress: Progress, system: System) -> None:
         await asyncio.to_thread(figures.health, progress, system.layout)
 
 
-def _years(frame: pl.DataFrame, rows: int | None) -> list[Year]:
-    counts = [frame.filter(pl.col(data.YEAR) == year).height for year in YEARS]
-    return [Year(year, min(count, rows or count)) for year, count in zip(YEARS, counts, strict=True)]
+def _years(frame: pl.DataFrame, years: Sequence[int], rows: int | None) -> list[Year]:
+    counts = [frame.filter(pl.col(data.YEAR) == year).height for year in years]
+    return [Year(year, min(count, rows or count)) for year, count in zip(years, counts, strict=True)]
 
 
 def _conclude(shown: view.View, found: dict[str, Any], exact: bool) -> None:
@@ -186,6 +284,7 @@ def _stay(system: System, file: Path, shown: view.View) -> None:
     where = f"tidegate -C {file}"
     shown.say(f"still up: {system.http} (gateway), {system.control} (API). Ctrl-C ends it. In another terminal:")
     shown.say(f'  {where} log query "select predict_proba_1, label from {ENDPOINT} limit 5"')
+    shown.say(f"  {where} rollout history {ENDPOINT}")
     shown.say(f"  {where} status")
     try:
         while system.running:

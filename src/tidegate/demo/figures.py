@@ -3,7 +3,8 @@
     log joined with labels --> rows, labelled rows, AUC and base rate a year
     log against the notebook --> each acknowledged prediction there exactly once, or which are not
 
-Each request says which accident it is about ("2017-00042"), and the log keeps that as the row's subject.
+Each request says which accident it is about ("2017-00042"), and the log keeps that as the row's subject. Copies for a
+shadow are nobody's answers and are left out.
 """
 
 from __future__ import annotations
@@ -14,13 +15,20 @@ import msgspec
 import polars as pl
 
 from tidegate.demo.progress import Progress
+from tidegate.demo.replay import AGAIN
 from tidegate.demo.train import auc
 from tidegate.storage.layout import Layout
 from tidegate.views.log_query import query
 from tidegate.views.status import gather
 
-QUALITY = "select substr(subject, 1, 4) as year, predict_proba_1 as score, label from {endpoint} where status = 200"
-IDENTITIES = "select prediction_id, count(*) as times from {endpoint} where status = 200 group by prediction_id"
+QUALITY = (
+    "select substr(subject, 1, 4) as year, predict_proba_1 as score, label from {endpoint} "
+    "where status = 200 and role <> 'shadow' and subject not like '" + AGAIN + "%'"
+)
+IDENTITIES = (
+    "select prediction_id, count(*) as times from {endpoint} where status = 200 and role <> 'shadow' "
+    "group by prediction_id"
+)
 
 
 class Audit(msgspec.Struct, frozen=True):

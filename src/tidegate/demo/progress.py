@@ -8,6 +8,8 @@ from collections import Counter, deque
 
 import msgspec
 
+from tidegate.views.rollouts import RolloutView
+
 
 class Year(msgspec.Struct):
     """One year of the replay. `auc`, `labelled` and `severe` come from the prediction log, the rest from the client."""
@@ -46,6 +48,10 @@ class Progress(msgspec.Struct):
     baseline: float = float("nan")
     """AUC on held-out rows of the training year."""
     addresses: dict[str, str] = {}
+    again: bool = False
+    """Whether this is the further traffic, beside rollouts."""
+    rollout: RolloutView | None = None
+    """The rollout under way, while there is one to look at."""
 
     def answered(self, latency_ms: float) -> None:
         """Count one acknowledged prediction."""

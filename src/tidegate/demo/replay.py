@@ -4,6 +4,7 @@
                                                                                      |
                                          labels, DELAY_DAYS later in replay time <---+---> POST feedback, many at a time
 
+With `again`, the years come round until `stop()`: further traffic, marked as such in its rows' subjects.
 The file says no more of time than the year, so a year takes rows/speed seconds; a label's delay is its share of that.
 """
 
@@ -29,6 +30,8 @@ DELAY_DAYS = 30.0
 FEEDBACK_BATCH = 500
 FEEDBACK_TRIES = 5
 ENDPOINT = "severity"
+AGAIN = "again-"
+"""Before the subject of a row that comes round again, so that no year's quality is counted twice."""
 
 
 class Sender(Protocol):
@@ -55,6 +58,10 @@ class Notebook:
         self.ids[prediction_id] = year
         self._file.write(f"{prediction_id} {year}\n")
 
+    def flush(self) -> None:
+        """What was written so far can be read."""
+        self._file.flush()
+
     def close(self) -> None:
         self._file.close()
 
@@ -62,13 +69,21 @@ class Notebook:
 class Replay:
     """One run. `progress` is kept up to date; `stop()` ends it early."""
 
-    def __init__(self, frame: pl.DataFrame, sender: Sender, progress: Progress, notebook: Notebook) -> None:
+    def __init__(
+        self, frame: pl.DataFrame, sender: Sender, progress: Progress, notebook: Notebook, again: bool = False
+    ) -> None:
         self._frame = frame
         self._sender = sender
         self._progress = progress
         self._notebook = notebook
         self._due: list[tuple[float, str, int]] = []  # a heap: when the label becomes known, prediction id, label
         self._traffic_done = asyncio.Event()
+        self._again = again
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Send no further row; what is under way is answered, and labels that are owed are posted."""
+        self._stopped = True
 
     async def run(self) -> None:
         """Send everything, then the labels still owed. Errors of requests are counted, not raised."""
@@ -90,24 +105,34 @@ class Replay:
     async def _pace(self, queue: asyncio.Queue[tuple[int, int, dict[str, Any], int]]) -> None:
         interval = 1.0 / self._progress.speed
         due = time.monotonic()
-        for index, year in enumerate(self._progress.years):
-            for number, row, label in rows_of(self._frame, year.year, year.rows):
-                await queue.put((index, number, row, label))
-                due += interval
-                wait = due - time.monotonic()
-                if wait > 0.002:  # shorter naps cost more than they space out
-                    await asyncio.sleep(wait)
-                elif wait < -1.0:
-                    due = time.monotonic()  # it can't be kept up: go as fast as answers come, with no burst later
+        for index, number, row, label in self._rows():
+            if self._stopped:
+                return
+            await queue.put((index, number, row, label))
+            due += interval
+            wait = due - time.monotonic()
+            if wait > 0.002:  # shorter naps cost more than they space out
+                await asyncio.sleep(wait)
+            elif wait < -1.0:
+                due = time.monotonic()  # it can't be kept up: go as fast as answers come, with no burst later
+
+    def _rows(self) -> Iterator[tuple[int, int, dict[str, Any], int]]:
+        while True:
+            for index, year in enumerate(self._progress.years):
+                for number, row, label in rows_of(self._frame, year.year, year.rows):
+                    yield index, number, row, label
+            if not self._again:
+                return
 
     async def _work(self, queue: asyncio.Queue[tuple[int, int, dict[str, Any], int]]) -> None:
         progress = self._progress
+        prefix = AGAIN if self._again else ""
         while True:
             index, number, row, label = await queue.get()
             year = progress.years[index]
             sent = time.monotonic()
             try:
-                prediction_id = await self._sender.predict(row, f"{year.year}-{number:05d}")
+                prediction_id = await self._sender.predict(row, f"{prefix}{year.year}-{number:05d}")
             except TidegateError as exc:
                 progress.errors[type(exc).__name__] += 1
             else:

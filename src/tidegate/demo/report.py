@@ -6,10 +6,12 @@ import math
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import orjson
 
 from tidegate.demo.figures import Audit
 from tidegate.demo.progress import Progress
+from tidegate.demo.rollouts import Ending
 
 
 def report(progress: Progress, audit: Audit, ready_seconds: float) -> dict[str, Any]:
@@ -33,6 +35,25 @@ def report(progress: Progress, audit: Audit, ready_seconds: float) -> dict[str, 
         "rows_per_second": round(progress.sent / seconds, 1),
         "seconds": round(seconds, 2),
         "ready_seconds": round(ready_seconds, 2),
+    }
+
+
+def rollouts(progress: Progress, audit: Audit, endings: list[Ending]) -> dict[str, Any]:
+    """The keys of the rollouts: `rollouts`, one a version, and `rollout_traffic`, what callers saw beside them. The
+    counts of the log are those of the whole demo by then."""
+    return {
+        "rollouts": [{**msgspec.to_builtins(ending), "right": ending.right} for ending in endings],
+        "rollout_traffic": {
+            "requests": progress.sent,
+            "errors": progress.error_count,
+            "errors_by_kind": dict(progress.errors),
+            "p50_ms": round(progress.percentile(0.5), 3),
+            "p99_ms": round(progress.percentile(0.99), 3),
+            "acknowledged": audit.acknowledged,
+            "logged": audit.logged,
+            "missing": audit.missing,
+            "repeated": audit.repeated,
+        },
     }
 
 

@@ -1,6 +1,7 @@
 """The demo in the terminal: one picture redrawn four times a second, or plain lines where there is no terminal.
 
     Progress --> Picture (a year track, traffic, the log, quality by year)  |  Lines
+             --> the same place, once a rollout is under way: what `tidegate rollout status` shows, above the traffic
 
 A quality bar begins at .5, the AUC of tossing a coin: what is left of it is what the model knows.
 """
@@ -9,18 +10,20 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 from rich import box
 from rich.console import Console, Group, RenderableType
 from rich.live import Live as RichLive
+from rich.padding import Padding
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
 from tidegate.demo.progress import Progress, Year
 from tidegate.demo.train import TRAINING_YEAR
+from tidegate.views.rollouts import RolloutView
 
 SPARKS = "▁▂▃▄▅▆▇█"
 EIGHTHS = " ▏▎▍▌▋▊▉"
@@ -30,11 +33,18 @@ COIN = 0.5
 FULL = 0.8
 
 
+Screen = Callable[[RolloutView], RenderableType]
+
+
 class View(Protocol):
     """Shows progress until it is closed."""
 
     def say(self, text: str) -> None:
         """One line that stays."""
+        ...
+
+    def show(self, found: RenderableType) -> None:
+        """Something larger that stays: what a command answered."""
         ...
 
     def update(self, progress: Progress) -> None:
@@ -46,27 +56,41 @@ class View(Protocol):
         ...
 
 
-def create(console: Console) -> View:
-    """The picture for a terminal, lines for anything else."""
-    return Picture(console) if console.is_terminal and console.width >= WIDTH else Lines(console)
+def create(console: Console, screen: Screen) -> View:
+    """The picture for a terminal, lines for anything else. `screen` draws a rollout."""
+    return Picture(console, screen) if console.is_terminal and console.width >= WIDTH else Lines(console)
 
 
 class Picture:
     """The live view."""
 
-    def __init__(self, console: Console) -> None:
+    def __init__(self, console: Console, screen: Screen) -> None:
         self._console = console
+        self._screen = screen
         self._live: RichLive | None = None
 
     def say(self, text: str) -> None:
         target = self._live.console if self._live else self._console
-        target.print(Text.assemble(("  › ", "cyan"), text))
+        target.print(Text.assemble(("  › ", "cyan"), (text, "bold" if text.startswith("$") else "")))
+
+    def show(self, found: RenderableType) -> None:
+        (self._live.console if self._live else self._console).print(Padding(found, (0, 4)))
 
     def update(self, progress: Progress) -> None:
         if self._live is None:
             self._live = RichLive(console=self._console, refresh_per_second=4, auto_refresh=False, transient=False)
             self._live.start()
-        self._live.update(draw(progress), refresh=True)
+        self._live.update(self._picture(progress), refresh=True)
+
+    def _picture(self, progress: Progress) -> RenderableType:
+        if progress.rollout is None:
+            return draw(progress) if not progress.again else flowing(progress)
+        return Panel(
+            Group(self._screen(progress.rollout), Text(), flowing(progress)),
+            title=Text.assemble((" Tidegate ", "bold white on dark_cyan"), ("  as far as the evidence allows ", "bold")),
+            subtitle=_addresses(progress), box=box.ROUNDED, border_style="cyan", padding=(1, 2),
+            width=min(self._console.width, 110),
+        )  # fmt: skip
 
     def close(self) -> None:
         if self._live is not None:
@@ -85,11 +109,18 @@ class Lines:
     def say(self, text: str) -> None:
         self._console.print(text, highlight=False, soft_wrap=True)
 
+    def show(self, found: RenderableType) -> None:
+        self._console.print(found)
+
     def update(self, progress: Progress) -> None:
         now = time.monotonic()
         if now - self._last < self._every:
             return
         self._last = now
+        if progress.again:
+            if progress.rollout is not None:
+                self._console.print(in_short(progress.rollout), highlight=False, soft_wrap=True)
+            return
         current = next((y for y in progress.years if y.sent < y.rows), progress.years[-1])
         errors = progress.error_count
         quality = " ".join(f"{y.year}:{y.auc:.3f}" for y in progress.years if not math.isnan(y.auc)) or "no labels yet"
@@ -115,6 +146,25 @@ def draw(progress: Progress) -> RenderableType:
         padding=(1, 2),
         width=WIDTH,
     )
+
+
+def flowing(progress: Progress) -> RenderableType:
+    """The traffic beside a rollout, in one line."""
+    errors = progress.error_count
+    return Text.assemble(
+        ("traffic  ", "dim"), _bold(f"{progress.rate:,.0f}"), "/s   ", _bold(f"{progress.acknowledged:,}"), " answered   ",
+        ("p99 ", "dim"), f"{progress.recent_percentile(0.99):.1f} ms   ", ("errors callers saw ", "dim"),
+        (f"{errors:,}", "bold red" if errors else "bold green"),
+    )  # fmt: skip
+
+
+def in_short(view: RolloutView) -> Text:
+    """A rollout in one line."""
+    state = view.state
+    now = next((step.text for step in view.steps if step.state == "now"), "")
+    said = state.message or (view.judgement.message if view.judgement else "")
+    head = f"{state.endpoint} {state.stable} -> {state.canary}  {state.phase}  {state.weight:g}%"
+    return Text("  ".join(part for part in (head, now, said) if part))
 
 
 def sparkline(values: Iterable[float], width: int) -> str:

@@ -49,7 +49,7 @@ def test_a_lost_model_is_red_and_a_good_one_green(progress: Progress) -> None:
 
 def test_without_a_terminal_there_are_plain_lines(progress: Progress) -> None:
     out = io.StringIO()
-    shown = view.create(Console(file=out, width=60))
+    shown = view.create(Console(file=out, width=60), view.in_short)
     shown.say("hello")
     shown.update(progress)
     shown.update(progress)  # within five seconds: not a line again
@@ -61,8 +61,10 @@ def test_without_a_terminal_there_are_plain_lines(progress: Progress) -> None:
 
 
 def test_a_terminal_gets_the_picture() -> None:
-    assert isinstance(view.create(Console(force_terminal=True, width=100)), view.Picture)
-    assert isinstance(view.create(Console(force_terminal=True, width=60)), view.Lines), "too narrow for it"
+    assert isinstance(view.create(Console(force_terminal=True, width=100), view.in_short), view.Picture)
+    assert isinstance(view.create(Console(force_terminal=True, width=60), view.in_short), view.Lines), (
+        "too narrow for it"
+    )
 
 
 def test_bars_and_sparks() -> None:

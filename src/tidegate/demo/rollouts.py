@@ -1,0 +1,176 @@
+"""After the years: three versions want the traffic, and get as much of it as the evidence allows.
+
+    2019 .. 2021 again, as further traffic --> gateway
+    chapter: commands, as a user types them --> `tidegate ...` --> the controller decides --> RolloutView --> the screen
+    2 retrained    replayed, shadowed, ramped, promoted   Healthy
+    3 mistaken     no request fails; labels tell          Degraded
+    4 crashing     no shadow, straight to callers         Degraded, and no caller sees an error
+
+Version 2 has seen no row after 2018, so what comes round is new to it. Nothing here decides anything.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+import msgspec
+from rich.console import RenderableType
+from rich.text import Text
+
+from tidegate.demo import project
+from tidegate.demo.progress import Progress
+from tidegate.demo.system import System
+from tidegate.errors import NotFound, StateError
+from tidegate.types.rollouts import Phase
+from tidegate.views.rollouts import RolloutView, read
+
+LOOK_EVERY = 0.25
+LIMIT = 75.0
+COMMAND_LIMIT = 60.0
+REPLAYED = 1000
+
+
+class Chapter(msgspec.Struct, frozen=True):
+    """One version's rollout: what is said before, what is typed, and how it must end."""
+
+    version: str
+    about: str
+    must: Phase
+    commands: tuple[tuple[str, ...], ...] = ()
+    """Typed before the start."""
+    hurried: bool = False
+    told: bool = False
+    """Whether `explain` is shown at the end."""
+
+
+class Ending(msgspec.Struct, frozen=True):
+    """How a rollout ended. `seconds` from its start; `weight` the most traffic it ever had, in percent; `metric` the one
+    whose evidence decided, empty for none; counts are that metric's."""
+
+    version: str
+    phase: str
+    must: str
+    reason: str
+    message: str
+    seconds: float
+    weight: float
+    metric: str = ""
+    canary_units: int = 0
+    canary_bad: int = 0
+    stable_units: int = 0
+    stable_bad: int = 0
+
+    @property
+    def right(self) -> bool:
+        """Whether it ended as it must."""
+        return self.phase == self.must
+
+
+def chapters(endpoint: str) -> list[Chapter]:
+    """The story, in order."""
+    replay = ("replay", endpoint, "--to", "2", "--last", "1h", "--limit", str(REPLAYED))
+    return [
+        Chapter("2", "version 2 is retrained on 2016 to 2018. First the log's requests once more, then callers'",
+                "Healthy", commands=(replay,)),
+        Chapter("3", "version 3 reads two columns in the wrong order. No request fails; its answers are wrong",
+                "Degraded", told=True),
+        Chapter("4", "version 4 crashes on 1 request in 5, and somebody in a hurry took the shadow out of the strategy",
+                "Degraded", commands=(("apply",),), hurried=True, told=True),
+    ]  # fmt: skip
+
+
+class Rollouts:
+    """Plays the chapters beside the traffic. `screen` and `story` draw what `status` and `explain` draw."""
+
+    def __init__(
+        self,
+        system: System,
+        endpoint: str,
+        show: Callable[[RenderableType], None],
+        say: Callable[[str], None],
+        progress: Progress,
+        screen: Callable[[RolloutView], RenderableType],
+        story: Callable[[RolloutView], RenderableType],
+    ) -> None:
+        self._system = system
+        self._endpoint = endpoint
+        self._show, self._say = show, say
+        self._progress = progress
+        self._screen, self._story = screen, story
+        self.endings: list[Ending] = []
+
+    async def run(self) -> None:
+        """All chapters, each to its end. Errors: StateError when the system ends; ConfigError of a refused command."""
+        for chapter in chapters(self._endpoint):
+            self._say(chapter.about)
+            if chapter.hurried:
+                project.hurry(self._system.project, self._endpoint)
+            for command in chapter.commands:
+                await self._type(*command)
+            began = time.monotonic()
+            await self._type("rollout", "start", self._endpoint, "--to", chapter.version, "--yes")
+            view, most = await self._watch(chapter.version)
+            self.endings.append(ending(chapter, view, time.monotonic() - began, most))
+            if view is not None:
+                self._show(self._screen(view))
+            if view is not None and chapter.told:
+                self._say(f"$ tidegate rollout explain {self._endpoint}")
+                self._show(self._story(view))
+
+    async def _type(self, *words: str) -> None:
+        """One command, as a process of its own, as the user's would be; what it answers is shown."""
+        self._say("$ tidegate " + " ".join(word for word in words if word != "--yes"))
+        command = [sys.executable, "-m", "tidegate", "-C", str(self._system.project), *words]
+        done = await asyncio.to_thread(_ask, command)
+        if done.returncode:
+            raise StateError(f"`tidegate {' '.join(words)}` failed: {(done.stderr or done.stdout).strip()}")
+        if done.stdout.strip():
+            self._show(Text.from_ansi(done.stdout.rstrip()))
+
+    async def _watch(self, version: str) -> tuple[RolloutView | None, float]:
+        """Look until the rollout to `version` is over or takes too long: the last view, and the most weight it had."""
+        until, most, view = time.monotonic() + LIMIT, 0.0, None
+        while time.monotonic() < until:
+            if not self._system.running:
+                raise self._system.ended()
+            with suppress(NotFound):
+                view = await asyncio.to_thread(read, self._system.layout, self._endpoint)
+            if view is not None and view.state.canary == version:
+                most = max(most, view.state.weight)
+                self._progress.rollout = view
+                if not view.state.active:
+                    break
+            await asyncio.sleep(LOOK_EVERY)
+        self._progress.rollout = None
+        return view, most
+
+
+def ending(chapter: Chapter, view: RolloutView | None, seconds: float, most: float) -> Ending:
+    """What is reported of a rollout."""
+    if view is None:
+        return Ending(chapter.version, "Pending", chapter.must, "", "it never began", round(seconds, 1), 0.0)
+    state = view.state
+    decided = next((d.judgement for d in reversed(view.decisions) if d.judgement is not None), view.judgement)
+    alarms = [m for m in decided.metrics if m.guardrail and m.log_harm >= m.harm_limit] if decided else []
+    made = Ending(chapter.version, state.phase, chapter.must, state.reason, state.message, round(seconds, 1), most)
+    if not alarms:
+        return made
+    metric = alarms[0]
+    return msgspec.structs.replace(
+        made, metric=metric.name, canary_units=metric.canary_units, canary_bad=metric.canary_bad,
+        stable_units=metric.stable_units, stable_bad=metric.stable_bad,
+    )  # fmt: skip
+
+
+def _ask(command: list[str]) -> subprocess.CompletedProcess[str]:
+    env = {**os.environ, "COLUMNS": "100", "FORCE_COLOR": "1"}
+    try:
+        return subprocess.run(command, capture_output=True, text=True, timeout=COMMAND_LIMIT, env=env, check=False)
+    except subprocess.TimeoutExpired as exc:
+        raise StateError(f"`{' '.join(command[2:])}` gave no answer within {COMMAND_LIMIT:.0f} s") from exc
