@@ -62,6 +62,19 @@ def test_people_see_the_difference_and_can_ask_again_later(played, capsys):
     assert (again["pairs"], again["differing"]) == (40, 0)
 
 
+def test_it_makes_way_for_callers_and_still_sends_everything(played):
+    from tidegate.client.replay import replay
+    from tidegate.views.replay import candidate, requests
+
+    running, _ = played
+    signature = candidate(running.layout, "row", "2").signature
+    chosen = requests(running.layout, "row", signature, limit=30).requests
+    done = []
+    outcome = replay(running.http, "row", "2", chosen, rate=20.0, pressure=lambda: True, progress=done.append)
+    assert (outcome.answered, outcome.errors, outcome.refused, max(done)) == (30, 0, 0, 30)
+    assert outcome.yielded >= 1
+
+
 @pytest.mark.parametrize(
     ("words", "said"),
     [
