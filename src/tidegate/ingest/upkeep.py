@@ -5,24 +5,46 @@ from __future__ import annotations
 import os
 import time
 
-from tidegate.storage.journal_reader import segments
+import msgspec
+
+from tidegate.storage.journal_reader import Position, segments
 from tidegate.storage.layout import Layout
 from tidegate.storage.log.references import sweep_blobs
 from tidegate.storage.log.status import load_committed
 from tidegate.storage.log.tables import endpoints, feedback, predictions, writing
 from tidegate.storage.options import LogOptions
 
+HELD_AT_MOST = 2 * 86400.0
+"""Seconds after which a hold that nobody renewed is no hold: whoever made it is gone."""
+
+
+def held(layout: Layout) -> dict[str, int]:
+    """The first segment of each slot that somebody still has to read (journal/holds/NAME.json: slot -> packed position)."""
+    first: dict[str, int] = {}
+    for path in (layout.journal / "holds").glob("*.json"):
+        try:
+            if time.time() - path.stat().st_mtime > HELD_AT_MOST:
+                continue
+            positions = msgspec.json.decode(path.read_bytes(), type=dict[str, int])
+        except (OSError, msgspec.MsgspecError):
+            continue
+        for slot, packed in positions.items():
+            segment = Position.unpack(packed).segment
+            first[slot] = min(segment, first.get(slot, segment))
+    return first
+
 
 def drop_segments(layout: Layout, options: LogOptions) -> int:
-    """Delete the segments that every table has wholly. The newest of each slot stays, so that numbers never come
-    back. How many."""
+    """Delete the segments that every table has wholly and nobody holds. The newest of each slot stays, so that numbers
+    never come back. How many."""
     with writing(layout):
         committed = load_committed(layout)
+        needed = held(layout)
         old = [
             segment
             for slot, files in segments(layout.journal).items()
             for segment in files[:-1]
-            if segment.number < committed.position(slot).segment
+            if segment.number < min(committed.position(slot).segment, needed.get(slot, segment.number + 1))
         ]
         if old and options.durability == "fsync":
             os.sync()  # the tables must outlive a power loss before the only other copy goes
