@@ -14,12 +14,11 @@ a union of one-sided nulls, rejected by the least of their e-processes.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import deepcopy
-
-import numpy as np
+from math import log
 
 from tidegate.stats.common import CommonRate
-from tidegate.stats.mixture import Floats
 from tidegate.stats.starts import OneStart
 from tidegate.types.rollouts import Batch
 
@@ -35,8 +34,8 @@ class Categorical(OneStart):
     """
 
     def __init__(self) -> None:
-        self._canary = np.zeros(1)
-        self._stable = np.zeros(1)
+        self._canary = [0]
+        self._stable = [0]
         self.log_e = 0.0
 
     def update(self, batch: Batch) -> None:
@@ -46,23 +45,32 @@ class Categorical(OneStart):
         self._canary, self._stable = _padded(self._canary, size), _padded(self._stable, size)
         canary, stable = _padded(batch.canary, size), _padded(batch.stable, size)
         if 0.0 < batch.share < 1.0:
-            theirs, ours = _predictive(self._canary, known), _predictive(self._stable, known)
-            theirs, ours = self._trusted(theirs, ours)
-            both = batch.share * theirs + (1.0 - batch.share) * ours
-            self.log_e += float((canary * np.log(theirs / both) + stable * np.log(ours / both)).sum())
-        self._canary = self._canary + canary
-        self._stable = self._stable + stable
+            self.log_e += self._won(batch.share, canary, stable, known)
+        self._canary = [before + now for before, now in zip(self._canary, canary, strict=True)]
+        self._stable = [before + now for before, now in zip(self._stable, stable, strict=True)]
 
-    def _trusted(self, theirs: Floats, ours: Floats) -> tuple[Floats, Floats]:
-        """Both moved towards each other as far as chance would explain their difference (chi-squared's mean)."""
-        count = self._canary.sum(), self._stable.sum()
-        if not count[0] or not count[1]:
-            return ours, ours
-        pooled = (count[0] * theirs + count[1] * ours) / (count[0] + count[1])
-        distance = float(((theirs - ours) ** 2 / pooled).sum()) / (1.0 / count[0] + 1.0 / count[1])
-        turned_up = np.count_nonzero(self._canary + self._stable)
-        trust = max(0.0, 1.0 - max(turned_up - 1, 1) / distance) if distance > 0.0 else 0.0
-        return pooled + trust * (theirs - pooled), pooled + trust * (ours - pooled)
+    def _won(self, share: float, canary: list[int], stable: list[int], known: int) -> float:
+        of_canary, of_stable = sum(self._canary), sum(self._stable)
+        if not of_canary or not of_stable:
+            return 0.0
+        theirs, ours = _predictive(self._canary, known), _predictive(self._stable, known)
+        pooled = [(of_canary * p + of_stable * q) / (of_canary + of_stable) for p, q in zip(theirs, ours, strict=True)]
+        trust = self._trust(theirs, ours, pooled)
+        if trust <= 0.0:
+            return 0.0
+        won = 0.0
+        for p, q, middle, mine, others in zip(theirs, ours, pooled, canary, stable, strict=True):
+            a, b = middle + trust * (p - middle), middle + trust * (q - middle)
+            both = share * a + (1.0 - share) * b
+            won += mine * log(a / both) + others * log(b / both)
+        return won
+
+    def _trust(self, theirs: list[float], ours: list[float], pooled: list[float]) -> float:
+        """The part of the difference that chance (the mean of chi-squared) doesn't explain."""
+        apart = sum((p - q) ** 2 / middle for p, q, middle in zip(theirs, ours, pooled, strict=True))
+        distance = apart / (1.0 / sum(self._canary) + 1.0 / sum(self._stable))
+        turned_up = sum(1 for p, q in zip(self._canary, self._stable, strict=True) if p or q)
+        return 1.0 - max(turned_up - 1, 1) / distance if distance > 0.0 else 0.0
 
 
 class WithinMargin(OneStart):
@@ -89,7 +97,7 @@ class WithinMargin(OneStart):
         size = max(len(batch.canary), len(batch.stable), len(self._seen))
         while len(self._seen) < size:
             self._seen.append(deepcopy(self._unseen))
-        canary, stable = _integers(batch.canary, size + 1), _integers(batch.stable, size + 1)
+        canary, stable = _padded(batch.canary, size + 1), _padded(batch.stable, size + 1)
         all_canary, all_stable = sum(canary), sum(stable)
         for sides, ours, theirs in zip([*self._seen, self._unseen], canary, stable, strict=True):
             canary_side, stable_side = (all_canary - ours, ours), (all_stable - theirs, theirs)
@@ -97,16 +105,11 @@ class WithinMargin(OneStart):
             sides[1].update(Batch(batch.step, 1.0 - batch.share, stable_side, canary_side))
 
 
-def _predictive(counts: Floats, known: int) -> Floats:
+def _predictive(counts: list[int], known: int) -> list[float]:
     """Half a unit added to each category; those not known before share the place of one. It need not sum to 1."""
-    return np.asarray((counts + 0.5) / (counts.sum() + 0.5 * (known + 1)), np.float64)
+    total = sum(counts) + 0.5 * (known + 1)
+    return [(count + 0.5) / total for count in counts]
 
 
-def _padded(counts: Floats | tuple[int, ...], size: int) -> Floats:
-    padded = np.zeros(size)
-    padded[: len(counts)] = counts
-    return padded
-
-
-def _integers(counts: tuple[int, ...], size: int) -> list[int]:
+def _padded(counts: Sequence[int], size: int) -> list[int]:
     return [*counts, *(0 for _ in range(size - len(counts)))]
