@@ -50,7 +50,8 @@ class Screen:
         view = self.view
         plain = options.ascii_only
         yield head(view.state)
-        if view.state.message and (not view.state.active or view.state.phase == "Paused"):
+        waits = view.state.message.startswith("waits for")  # which is said below, with more
+        if view.state.message and not waits and (not view.state.active or view.state.phase == "Paused"):
             yield _styled(view.state.message, PHASE_STYLES[view.state.phase])
         yield ""
         yield from track(view, options.max_width, plain)
@@ -220,7 +221,8 @@ def decided(decision: Decision) -> str:
         moved = f"step {decision.step_before + 1} to {decision.step + 1}"
     words = [word for word in (EVENTS.get(decision.event, decision.event), moved) if word]
     text = ", ".join(words)
-    said = decision.message or decision.reason
+    judged = decision.judgement.message if decision.judgement is not None else ""
+    said = decision.message or judged or decision.reason
     return f"{text}: {said}" if said else text
 
 
