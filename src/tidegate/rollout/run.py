@@ -47,6 +47,8 @@ class Run:
         self._examples: list[Example] = []
         self._checkpoint: bytes | None = None
         self._thresholds: dict[str, float] | None = None
+        if not saved.checkpoint:  # where it begins to read is kept with the first move, or a restart would skip records
+            self._checkpoint = self._collector.take().checkpoint
 
     def close(self) -> None:
         """Give back files and threads."""
@@ -90,7 +92,7 @@ class Run:
                 self._move(move, context)
                 self._saved = now
             elif self._batches or self._examples or now - self._saved >= SAVE_EVERY:
-                self._write(Change(self._told(around)))
+                self._write(Change(self._told(around), live=True))  # also while a Healthy one is watched
                 self._saved = now
         except Conflict:
             newest = self._store.get(self.state.id)
