@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Callable
 from contextlib import closing
@@ -98,5 +100,39 @@ def test_a_version_that_always_fails_goes_back_and_no_caller_sees_it(tmp_path: P
         assert error.stable_bad == 0
         found = verify(system.layout, state.id)
         assert not found.differences
+    finally:
+        system.stop()
+
+
+def test_a_controller_that_is_killed_again_and_again_counts_nothing_twice(tmp_path: Path) -> None:
+    steps: list[dict[str, Any]] = [{"setWeight": 50}, {"analysis": {"minUnits": 20}}]
+    system = System(tmp_path, project("test_models:Row", steps))
+    killed: list[int] = []
+
+    def kill_first(state: RolloutState) -> bool:
+        if state.phase == "Healthy":
+            return True
+        controller = next(p for p in system.processes()["processes"] if p["kind"] == "controller")
+        pid = controller.get("pid", 0)  # none while it waits to be started again
+        if len(killed) < 3 and pid and pid not in killed:
+            killed.append(pid)
+            os.kill(pid, signal.SIGKILL)
+        return False
+
+    try:
+        system.start()
+        commands.start(system.layout, "e", "2", actor="test")
+        state, answers = drive(system, kill_first, 90)
+        assert (state.phase, len(killed)) == ("Healthy", 3), state
+        assert set(answers) == {200}
+        with closing(RolloutStore(system.layout)) as store:
+            counted = sum(sum(b.canary) + sum(b.stable) for b in store.batches(state.id)["error"])
+            events = [decision.event for decision in store.decisions(state.id)]
+        sent = [
+            r for r in system.journal("e") if r.get("assignment", "").startswith(f"{state.id}.") and r["status"] == 200
+        ]
+        assert 0 < counted <= len(sent)
+        assert events == ["start", "start", "finish"]
+        assert not verify(system.layout, state.id).differences
     finally:
         system.stop()
