@@ -88,7 +88,7 @@ class Collector:
         else:
             positions = end_of(layout.journal)
         self._tail = Tail(layout.journal, state.endpoint, positions, feedback=plan.human)
-        self._order = Order(layout.run, state.endpoint, point.done)
+        self._order = Order(layout.run, state.endpoint, point.done, copied=not plan.human)
         self._classes = point.classes
         self._thresholds = dict(saved.thresholds)
         self._live: list[tuple[MetricSpec, Measure]] = []

@@ -38,9 +38,10 @@ class Released(NamedTuple):
 
 
 class Order:
-    """Of one endpoint, for all slots. `done` is what an earlier life released."""
+    """Of one endpoint, for all slots. `done` is what an earlier life released; `copied` whether requests have copies."""
 
-    def __init__(self, run: Path, endpoint: str, done: dict[str, Done]) -> None:
+    def __init__(self, run: Path, endpoint: str, done: dict[str, Done], copied: bool) -> None:
+        self._copied = copied
         self._run = run
         self._endpoint = endpoint
         self.done = done
@@ -109,7 +110,7 @@ class Order:
         entries.sort(key=lambda entry: entry[0])
         if limit < DEAD:
             last = next((read.line for number, read in entries if number == limit - 1), None)
-            if last is not None and not last.mirror_of:
+            if last is not None and self._copied and last.assignment.endswith("@0") and not last.mirror_of:
                 limit -= 1  # its copy has the next number, which may not be there yet: the two go together
         before = done.below.get(prefix, 0)
         at = 0

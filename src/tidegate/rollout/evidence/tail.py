@@ -7,6 +7,7 @@ A line of another endpoint costs one search of bytes. `read` is bounded, so that
 
 from __future__ import annotations
 
+import contextlib
 from pathlib import Path
 
 import msgspec
@@ -93,15 +94,14 @@ class Tail:
 
     def _take(self, raw: bytes, position: Position, lines: list[Read], said: list[Said]) -> None:
         try:
-            if b'"kind":"feedback"' in raw[:40]:
-                if self._feedback:
+            line = self._lines.decode(raw)
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            if self._feedback:
+                with contextlib.suppress(msgspec.MsgspecError, UnicodeDecodeError):  # ingest says where there is damage
                     told = self._said.decode(raw)
                     if told.endpoint == self._endpoint:
                         said.append(told)
-                return
-            line = self._lines.decode(raw)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
-            return  # ingest says where the journal is damaged
+            return
         if line.endpoint == self._endpoint and line.kind == "prediction":
             lines.append(Read(position, line))
 
