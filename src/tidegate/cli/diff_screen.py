@@ -61,7 +61,7 @@ def _headline(report: DiffReport, width: int, plain: bool) -> Any:
     text.append(
         f"  {draw.rate(report.differing, report.pairs)} of {report.pairs:,} requests are answered differently; "
     )
-    text.append(f"surely between {100 * report.low:.2g}% and {100 * report.high:.2g}%", style="dim")
+    text.append(f"surely between {draw.percent(report.low)} and {draw.percent(report.high)}", style="dim")
     return text
 
 
@@ -88,7 +88,7 @@ def _arms(report: DiffReport) -> Any:
         ("requests", *(f"{arm.requests:,}" for arm in arms)),
         (
             "server errors (surely up to)",
-            *(f"{draw.rate(arm.errors, arm.requests)} ({100 * arm.high:.2g}%)" for arm in arms),
+            *(f"{draw.rate(arm.errors, arm.requests)} ({draw.percent(arm.high)})" for arm in arms),
         ),
         ("latency p50 / p90 / p99 ms", *(_times(arm.p50_ms, arm.p90_ms, arm.p99_ms) for arm in arms)),
         ("in the model p50 / p99 ms", *(_times(arm.infer_p50_ms, arm.infer_p99_ms) for arm in arms)),
@@ -129,7 +129,7 @@ def _slices(report: DiffReport) -> Iterator[Any]:
             part.text,
             f"{part.rows:,}",
             draw.rate(part.bad, part.rows),
-            f"{100 * part.low:.2g}% to {100 * part.high:.2g}%",
+            f"{draw.percent(part.low)} to {draw.percent(part.high)}",
             "surely" if part.clear else "perhaps",
         )
         for part in report.slices

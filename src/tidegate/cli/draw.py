@@ -118,7 +118,16 @@ def rate(bad: int, units: int) -> str:
     """
     if not units:
         return "-"
-    value = 100 * bad / units
+    return percent(bad / units)
+
+
+def percent(share: float) -> str:
+    """A share for people: two figures, and 100% in full.
+
+    >>> percent(0.0024), percent(0.996), percent(1.0)
+    ('0.24%', '99.6%', '100%')
+    """
+    value = 100 * share
     return f"{value:.2g}%" if value < 99.5 else f"{value:.3g}%"
 
 

@@ -174,7 +174,7 @@ def _arms(state: RolloutState, metric: GuardrailView) -> Any:
             rows.append((role, version, "0", "0", "-", "-"))
             continue
         low, high = rate_bounds(bad, units, 0.05)
-        between = f"{100 * low:.2g}% to {100 * high:.2g}%"
+        between = f"{draw.percent(low)} to {draw.percent(high)}"
         rows.append((role, version, f"{units:,}", f"{bad:,}", draw.rate(bad, units), between))
     columns = ("arm", "version", "units", "bad", "rate", "surely between (95%)")
     return table(columns, rows, right=("units", "bad", "rate"))

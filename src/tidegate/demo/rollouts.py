@@ -115,8 +115,8 @@ class Rollouts:
                 await self._type(*command)
             began = time.monotonic()
             await self._type("rollout", "start", self._endpoint, "--to", chapter.version, "--yes")
-            view, most = await self._watch(chapter.version)
-            self.endings.append(ending(chapter, view, time.monotonic() - began, most))
+            view = await self._watch(chapter.version)
+            self.endings.append(ending(chapter, view, time.monotonic() - began))
             if view is not None:
                 self._show(self._screen(view))
             if view is not None and chapter.told:
@@ -133,31 +133,33 @@ class Rollouts:
         if done.stdout.strip():
             self._show(Text.from_ansi(done.stdout.rstrip()))
 
-    async def _watch(self, version: str) -> tuple[RolloutView | None, float]:
-        """Look until the rollout to `version` is over or takes too long: the last view, and the most weight it had."""
-        until, most, view = time.monotonic() + LIMIT, 0.0, None
+    async def _watch(self, version: str) -> RolloutView | None:
+        """Look until the rollout to `version` is over or takes too long: the last view of it, if there was one."""
+        until, found = time.monotonic() + LIMIT, None
         while time.monotonic() < until:
             if not self._system.running:
                 raise self._system.ended()
             with suppress(NotFound):
                 view = await asyncio.to_thread(read, self._system.layout, self._endpoint)
-            if view is not None and view.state.canary == version:
-                most = max(most, view.state.weight)
-                self._progress.rollout = view
-                if not view.state.active:
-                    break
+                if view.state.canary == version:
+                    found = self._progress.rollout = view
+                    if not view.state.active:
+                        break
             await asyncio.sleep(LOOK_EVERY)
         self._progress.rollout = None
-        return view, most
+        return found
 
 
-def ending(chapter: Chapter, view: RolloutView | None, seconds: float, most: float) -> Ending:
-    """What is reported of a rollout."""
+def ending(chapter: Chapter, view: RolloutView | None, seconds: float) -> Ending:
+    """What is reported of a rollout. A step of the plan may be shorter than a look, so the decisions tell the weight."""
     if view is None:
         return Ending(chapter.version, "Pending", chapter.must, "", "it never began", round(seconds, 1), 0.0)
     state = view.state
     decided = next((d.judgement for d in reversed(view.decisions) if d.judgement is not None), view.judgement)
     alarms = [m for m in decided.metrics if m.guardrail and m.log_harm >= m.harm_limit] if decided else []
+    reached = max((decision.step_before for decision in view.decisions), default=state.step)
+    steps = [state.weight, *(step.weight for step in state.plan.steps[: max(reached, state.step)])]
+    most = max(steps)
     made = Ending(chapter.version, state.phase, chapter.must, state.reason, state.message, round(seconds, 1), most)
     if not alarms:
         return made

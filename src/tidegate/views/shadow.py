@@ -157,6 +157,7 @@ def diff(
         shadow.filter(pl.col("_status") == 200), on=["prediction_id", "row"], how="inner"
     )
     joined = joined.sort("time", "prediction_id", "row")
+    outputs = _received(joined, outputs)
     each, differs = _compare(joined, outputs, dict(tolerance or {}))
     joined = joined.with_columns(pl.Series("_differs", differs))
     by_request = joined.group_by("prediction_id").agg(pl.col("_differs").any())
@@ -199,6 +200,11 @@ def _advice(nothing: str, endpoint: str, canary: str) -> str:
 def _sides(book: ColumnBook, have: list[str]) -> tuple[list[Column], list[Column]]:
     columns = [column for column in book.columns if column.name in have and column.name not in META]
     return [c for c in columns if c.side == "input"], [c for c in columns if c.side == "output"]
+
+
+def _received(joined: pl.DataFrame, outputs: list[Column]) -> list[Column]:
+    """The outputs that callers got. One that none of them asked for is in the copies alone: nothing to compare."""
+    return [column for column in outputs if joined[column.name].null_count() < joined.height]
 
 
 def _compare(

@@ -14,8 +14,10 @@ from tidegate.demo.rollouts import Chapter, chapters, ending
 from tidegate.demo.train import Trained
 from tidegate.demo.view import in_short
 from tidegate.rollout.compile import compile_plan
-from tidegate.types.rollouts import Decision, GuardrailView, Judgement, RolloutPlan, RolloutState
+from tidegate.types.rollouts import Decision, GuardrailView, Judgement, RolloutPlan, RolloutState, StepSpec
 from tidegate.views.rollouts import RolloutView, Waiting
+
+PAUSE = StepSpec("pause", min_units=10)
 
 
 @pytest.fixture
@@ -49,7 +51,8 @@ def test_in_a_hurry_there_is_no_shadow(file: Path) -> None:
 
 
 def view(phase: str, harm: float) -> RolloutView:
-    plan = RolloutPlan(strategy="canary", steps=(), metrics=())
+    weights = [StepSpec("setWeight", weight=weight) for weight in (5.0, 25.0)]
+    plan = RolloutPlan(strategy="canary", steps=(weights[0], PAUSE, weights[1], PAUSE), metrics=())
     state = RolloutState(
         id=2, endpoint="severity", model="severity", stable="2", canary="3", digest="d", plan=plan,
         phase=phase, reason="alarm", message="wrong is worse",  # type: ignore[arg-type]
@@ -62,15 +65,15 @@ def view(phase: str, harm: float) -> RolloutView:
 
 def test_an_ending_names_the_metric_that_decided() -> None:
     chapter = next(each for each in chapters("severity") if each.version == "3")
-    found = ending(chapter, view("Degraded", 6.0), 12.34, 25.0)
+    found = ending(chapter, view("Degraded", 6.0), 12.34)
     assert found.right and (found.metric, found.canary_bad, found.canary_units) == ("wrong", 22, 40)
     assert (found.seconds, found.weight) == (12.3, 25.0)
-    assert not ending(chapter, view("Healthy", 0.0), 1.0, 100.0).right
-    assert ending(chapter, view("Healthy", 0.0), 1.0, 100.0).metric == ""
+    assert not ending(chapter, view("Healthy", 0.0), 1.0).right
+    assert ending(chapter, view("Healthy", 0.0), 1.0).metric == ""
 
 
 def test_one_that_never_began_is_not_right() -> None:
-    found = ending(Chapter("2", "", "Healthy"), None, 75.0, 0.0)
+    found = ending(Chapter("2", "", "Healthy"), None, 75.0)
     assert not found.right and msgspec.to_builtins(found)["message"] == "it never began"
 
 

@@ -58,6 +58,18 @@ def test_what_differs_is_told_by_request_and_by_output(layout: Layout) -> None:
     assert (example.stable["class"], example.canary["class"]) == ("low", "high")
 
 
+def test_an_output_that_no_caller_asked_for_is_neither_a_difference_nor_wrong(layout: Layout) -> None:
+    records = []
+    for n in range(20):
+        primary = prediction([tensor("km", "FP64", [1], [1.0])], [tensor("score", "FP64", [1], [0.2])])
+        copy = call([(1.0, "sun")], [0.2], version="2", role="shadow", mirror_of=primary.id)
+        records += [primary, copy, label(primary.id, "low", key=str(n))]
+    write(layout, records)
+    report = diff(layout, "loan", "2")
+    assert report.differing == 0 and [output.name for output in report.outputs] == ["score"]
+    assert not any(quality.output == "class" for quality in report.quality), "callers never got a class"
+
+
 def test_a_tolerance_by_output(layout: Layout) -> None:
     write(layout, pair([(1.0, "sun")], [0.2], [0.25]))
     assert diff(layout, "loan", "2").differing == 1
