@@ -12,5 +12,5 @@ def test_the_readme_works(reader: Callable[[Path], Any]) -> None:
     _, good, bad, why, _ = said
     assert "1 -> 2" in good and "Healthy" in good
     assert "2 -> 3" in bad and "Degraded" in bad and "exit code 1" in bad
-    assert "no tariff above 30 kg" in why, "an example of a request that failed, with its error"
+    assert "no tariff" in why, "an example of a request that failed, with its error"
     assert "to the same bytes" in why, "verify"
