@@ -7,6 +7,7 @@ Mann-Whitney at 98% confidence, at the end of each step.
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections import deque
 
 import numpy as np
@@ -18,7 +19,7 @@ WINDOW = 5
 FAILURES = 3
 
 
-class Windowed:
+class Windowed(ABC):
     """A check of the last 5 minutes, every minute; the 4th failed check rolls back."""
 
     def __init__(self, runs: int) -> None:
@@ -31,9 +32,9 @@ class Windowed:
         canary, bad_canary, stable, bad_stable = (sum(column) for column in zip(*self._minutes, strict=True))
         self._failures += self.fails(bad_canary / np.maximum(canary, 1), bad_stable / np.maximum(stable, 1))
 
+    @abstractmethod
     def fails(self, canary: np.ndarray, stable: np.ndarray) -> np.ndarray:
         """Whether each run's check fails, given the rates of both arms."""
-        raise NotImplementedError
 
     @property
     def rolled_back(self) -> np.ndarray:

@@ -230,6 +230,23 @@ def change(content: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def switch(content: dict[str, Any]) -> str:
+    """A blue-green switch and its return."""
+    lines = ["| | median ms | least | most | failed of requests | |", "|---|---|---|---|---|---|"]
+    for key, title in (
+        ("there_ms", "`rollout promote`: until the last request that the old version answered"),
+        ("back_ms", "`rollout undo`: until the last request that the new version answered"),
+    ):
+        ms, failed = content[key], content["failed"]
+        lines.append(
+            f"| {title} | {ms['median']:.0f} | {ms['min']:.0f} | {ms['max']:.0f} | {failed} of {content['requests']:,} | {'**missed**' if failed else 'met (0)'} |"
+        )
+    lines.append(
+        f"\n{content['switches']} switches, {content['rate']:,} requests a second over {content['connections']} connections, {content['workers']} gateway workers."
+    )
+    return "\n".join(lines)
+
+
 SECTIONS: tuple[tuple[str, str, Callable[[dict[str, Any]], str]], ...] = (
     ("compare-pinned", "Beside others, the server on one core and wrk on the other", compare),
     ("far-pinned", "Beside BentoML, LitServe, MLServer, MLflow and Ray Serve, placed likewise", compare),
@@ -238,6 +255,7 @@ SECTIONS: tuple[tuple[str, str, Callable[[dict[str, Any]], str]], ...] = (
     ("slo", "A steady rate", slo),
     ("footprint", "At rest, and at the start", footprint),
     ("change", "A new split", change),
+    ("switch", "A blue-green switch under traffic", switch),
     ("grow", "As connections and payloads grow", grow),
     ("spent", "Where the time goes", spent),
 )

@@ -73,20 +73,23 @@ class Labels:
         if until <= self.until:
             return
         try:
-            batches = self._count(self._rows(self.until, until))
+            batches = self._count(*self._rows(self.until, until))
         except Exception as exc:  # the log may be in the middle of anything: the next look tries again
             self.error = f"{type(exc).__name__}: {exc}"
             return
         self.error = ""
         self._found = (until, batches)
 
-    def _rows(self, since: float, until: float) -> pl.DataFrame:
+    def _rows(self, since: float, until: float) -> tuple[pl.DataFrame, list[str]]:
+        """Predictions of this rollout in their order, with their labels; and which columns are outputs."""
         import polars as pl
 
         from tidegate.storage.log.recent import snapshot
 
         start, end = (datetime.fromtimestamp(moment, UTC) for moment in (since, until))
-        rows = snapshot(self._layout, self._state.endpoint).labelled()
+        found = snapshot(self._layout, self._state.endpoint)
+        outputs = [column.name for column in found.book.columns if column.side == "output"]
+        rows = found.labelled()
         mine = (
             (pl.col("time") > start)
             & (pl.col("time") <= end)
@@ -95,16 +98,16 @@ class Labels:
             & pl.col("mirror_of").is_null()
             & pl.col("assignment").fill_null("").str.starts_with(f"{self._state.id}.")
         )
-        return rows.filter(mine).sort("time").collect()
+        table = rows.filter(mine).sort("time").collect()
+        return table, [name for name in outputs if name in table.columns]
 
-    def _count(self, rows: pl.DataFrame) -> dict[str, list[Batch]]:
+    def _count(self, rows: pl.DataFrame, outputs: list[str]) -> dict[str, list[Batch]]:
         import polars as pl
 
         plan = self._state.plan
         counts: dict[tuple[str, int, float], tuple[list[int], list[int]]] = {}
         if not rows.height:
             return {}
-        outputs = [name for name in self._outputs() if name in rows.columns]
         deadline = pl.duration(microseconds=int(self._maturation * 1e6))
         known = rows["label"].is_not_null() | rows["label_text"].is_not_null()
         in_time = rows.select((pl.col("label_time") <= pl.col("time") + deadline).fill_null(False)).to_series()
@@ -147,7 +150,8 @@ class Labels:
         if self._seen is None:
             self._seen = set()
             if self._state.created < self.until:
-                before = self._rows(self._state.created, self.until).filter(pl.col("unit").is_not_null())
+                before, _ = self._rows(self._state.created, self.until)
+                before = before.filter(pl.col("unit").is_not_null())
                 for assignment, name in before.select("assignment", "unit").rows():
                     where = tag(assignment)
                     if where is not None:
@@ -157,12 +161,6 @@ class Labels:
             return False
         self._seen.add(key)
         return True
-
-    def _outputs(self) -> list[str]:
-        from tidegate.storage.log.columns import ColumnBook
-
-        book = ColumnBook(self._layout.log(self._state.endpoint) / "columns.json")
-        return [column.name for column in book.columns if column.side == "output"]
 
     def _category(self, spec: MetricSpec, row: dict[str, Any], outputs: list[str], canary: bool) -> int | None:
         truth = row["label"] if row["label"] is not None else row["label_text"]

@@ -1,0 +1,111 @@
+"""Metrics that need the truth, from a real log: after maturation, in the order of assignment, late labels left out."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from tests.support import journal_maker
+from tests.support.evidence_maker import SECOND, Worker, plan, state
+
+from tidegate.rollout.evidence.labels import Labels
+from tidegate.rollout.judge import LABELS
+from tidegate.storage.layout import Layout
+from tidegate.types.inference import Signature, TensorSpec
+from tidegate.types.rollouts import Batch, MetricSpec
+
+WRONG = MetricSpec("wrong", "wrong", "rate", "labels", maturation=60.0)
+SIGNATURE = Signature(
+    inputs=[TensorSpec("x", "FP64", [-1])], outputs=[TensorSpec("predict", "INT64", [-1])], classes=["0", "1"]
+)
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    layout = Layout(tmp_path / ".tidegate")
+    journal_maker.route(layout, {("m", "1"): SIGNATURE, ("m", "2"): SIGNATURE}, ["e"])
+    return layout
+
+
+class Story:
+    """Predictions so many seconds ago, and labels so many seconds after them."""
+
+    def __init__(self, layout: Layout) -> None:
+        self.worker = Worker(layout)
+        self.now = time.time_ns()
+
+    def tell(self, ago: float, answer: int, label: int | None, after: float = 1.0, **fields: Any) -> str:
+        when = self.now - int(ago * SECOND)
+        outputs = msgspec.Raw(b'[{"name":"predict","datatype":"INT64","shape":[1],"data":[%d]}]' % answer)
+        request = msgspec.Raw(b'{"inputs":[{"name":"x","datatype":"FP64","shape":[1],"data":[1.0]}]}')
+        id = self.worker.line(time=when, outputs=outputs, request=request, **fields)
+        if label is not None:
+            moment = when + int(after * SECOND)
+            self.worker.feedback(id, value=label, time=moment, received=moment)
+        return id
+
+
+def look(labels: Labels) -> dict[str, list[Batch]]:
+    assert labels.poll(1000.0) == {}, "a look takes place in a thread"
+    labels.close()
+    assert labels.error == ""
+    return labels.poll(1000.1)
+
+
+def made(layout: Layout, spec: MetricSpec = WRONG, **fields: Any) -> Labels:
+    of = state(plan(spec, **fields), created=time.time() - 1000)
+    return Labels(layout, of, of.created, {})
+
+
+def test_wrong_answers_by_arm_once_they_have_matured(layout: Layout) -> None:
+    story = Story(layout)
+    for answer, label in ((1, 1), (1, 0), (0, 1), (0, None)):
+        story.tell(100, answer, label, canary=True)
+    for answer, label in ((1, 1), (0, 0), (1, 0)):
+        story.tell(100, answer, label)
+    story.tell(30, 1, 0, canary=True)  # not yet
+    story.tell(100, 1, 0, after=70, canary=True)  # too late
+    story.tell(100, 1, 0, canary=True, forced=True, assignment="")
+    attempt = story.tell(100, 1, None, canary=True, status=500)
+    story.tell(100, 1, 0, fallback_of=attempt)  # the stable version's answer, in the canary's arm
+    labels = made(layout)
+    found = look(labels)
+    (wrong,) = found["wrong"]
+    assert (wrong.step, wrong.share, wrong.canary, wrong.stable) == (1, 0.1, (1, 3), (2, 1))
+    (labelled,) = found[LABELS]
+    assert (labelled.canary, labelled.stable) == ((4,), (3,))
+    assert look_again(labels) == {}, "each prediction is counted once"
+
+
+def look_again(labels: Labels) -> dict[str, list[Batch]]:
+    labels.poll(2000.0)
+    labels.close()
+    return labels.poll(2000.1)
+
+
+def test_a_unit_counts_once_also_after_a_restart(layout: Layout) -> None:
+    story = Story(layout)
+    story.tell(200, 1, 0, unit="a")
+    story.tell(190, 1, 0, unit="a")
+    labels = made(layout, unit="header:x")
+    assert look(labels)["wrong"][0].stable == (0, 1)
+    story.tell(30, 1, 0, after=0.5, unit="a")
+    story.tell(30, 1, 0, after=0.5, unit="b")
+    again = Labels(layout, labels._state, labels.until, {})
+    again._maturation = 1.0
+    found = look(again)
+    assert found["wrong"][0].stable == (0, 1), "b alone: a was counted in an earlier life"
+
+
+def test_a_number_is_wrong_beyond_the_stable_versions_usual_worst(layout: Layout) -> None:
+    labels = made(layout)
+    spec = labels._specs[0]
+    for n in range(200):
+        assert labels._category(spec, {"y": 100.0 + n / 10, "label": 100.0, "label_text": None}, ["y"], False) is None
+    assert labels.limits["wrong"] == pytest.approx(18.0)
+    far = {"y": 130.0, "label": 100.0, "label_text": None}
+    assert labels._category(spec, far, ["y"], True) == 1
+    assert labels._category(spec, {**far, "y": 110.0}, ["y"], True) == 0
