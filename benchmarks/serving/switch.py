@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import asyncio
+import json
 import os
 import time
 from collections.abc import Callable, Sequence
@@ -120,8 +121,9 @@ def run(count: int, workers: int) -> dict[str, Any]:
     with tidegate(bench, workers=workers, versions=2) as one:
         _both_ready(one)
         file = one.folder / "tidegate.yaml"
-        text = file.read_text()
-        file.write_text(text.replace('"1": 100}', '"1": 100}\n    strategy: {blueGreen: {}}'))
+        project = json.loads(file.read_text())
+        project["endpoints"][model.NAME]["strategy"] = {"blueGreen": {}}
+        file.write_text(json.dumps(project))
         app.apply(Layout(one.state), file, actor="benchmark")
         found = asyncio.run(switches(one, count, request))
     say(
