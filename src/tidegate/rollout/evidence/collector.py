@@ -227,9 +227,10 @@ class Collector:
 
     def _pending(self, released: Released, unit: str, where: Tag, now: float) -> Pending:
         line = released.line
+        outcomes = self._outcomes(line)
         return Pending(
             unit, line.role == "canary", line.role, where, released.slot, released.place, line.time, now,
-            self._outcomes(line), line,
+            outcomes, line if any(outcomes.values()) else None,
         )  # fmt: skip
 
     def _outcomes(self, line: Line) -> Outcomes:
@@ -258,8 +259,8 @@ class Collector:
                     self._tally.count(spec.name, where.step, narrow, size_of(spec), category, pending.canary)
             else:
                 self._tally.count(spec.name, where.step, share, size_of(spec), category, pending.canary)
-            if pending.canary and category and size_of(spec) == 2:
-                self._show(spec, pending.first)
+            if pending.canary and category and pending.bad is not None and size_of(spec) == 2:
+                self._show(spec, pending.bad)
 
     # -- pairs
 

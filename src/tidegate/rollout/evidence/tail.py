@@ -14,7 +14,7 @@ import msgspec
 
 from tidegate.storage.journal_reader import Position, read_chunk, segments
 
-CHUNK = 4 << 20
+CHUNK = 2 << 20
 
 
 class Line(msgspec.Struct, gc=False):

@@ -7,8 +7,10 @@ A request without a unit, or of an endpoint that assigns requests, is a unit of 
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable
-from typing import NamedTuple
+
+import msgspec
 
 from tidegate.rollout.evidence.stage import Tag
 from tidegate.rollout.evidence.tail import Line
@@ -18,9 +20,11 @@ Outcomes = dict[str, int]
 """Metric -> category; of a rate the worst so far."""
 
 
-class Pending(NamedTuple):
-    """A unit whose window is open. `since` is of a steady clock; `slot` and `place` say where its first record was
-    read, `first` is that record."""
+class Pending(msgspec.Struct, gc=False):
+    """A unit whose window is open. `since` is of a steady clock; `slot` and `place` say where its first record was read.
+
+    `bad` is the first record with a bad outcome: others aren't kept, as there may be a great many units.
+    """
 
     unit: str
     canary: bool
@@ -31,7 +35,7 @@ class Pending(NamedTuple):
     time_ns: int
     since: float
     outcomes: Outcomes
-    first: Line
+    bad: Line | None = None
 
 
 class Windows:
@@ -40,7 +44,7 @@ class Windows:
     def __init__(self, window: float, emit: Callable[[Pending], None]) -> None:
         self._window = window
         self._emit = emit
-        self._open: dict[str, Pending] = {}
+        self._open: OrderedDict[str, Pending] = OrderedDict()
         self._latest = 0
 
     def __contains__(self, unit: str) -> bool:
@@ -56,6 +60,8 @@ class Windows:
         if line.time - pending.time_ns <= self._window * 1e9:
             for metric, category in outcomes.items():
                 pending.outcomes[metric] = max(category, pending.outcomes.get(metric, 0))
+            if pending.bad is None and any(outcomes.values()):
+                pending.bad = line
 
     def met(self, time_ns: int) -> None:
         """The newest record's time, by which windows end as well: traffic is their clock, as a journal may be read late."""
@@ -63,11 +69,12 @@ class Windows:
 
     def end(self, now: float) -> None:
         """Count those whose window is over, by the records' clock or, where traffic has stopped, by ours."""
-        for unit, pending in list(self._open.items()):
+        while self._open:
+            pending = next(iter(self._open.values()))
             over = self._latest - pending.time_ns > self._window * 1e9 or now - pending.since > self._window + 1.0
             if not over:
                 break
-            del self._open[unit]
+            self._open.popitem(last=False)
             self._emit(pending)
 
     def earliest(self, slot: str) -> Position | None:
