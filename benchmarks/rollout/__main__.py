@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import scipy
 
-from benchmarks.rollout import cost, false_alarms, power
+from benchmarks.rollout import cost, false_alarms, power, reading
 from benchmarks.rollout.figures import Row
 from benchmarks.rollout.report import write
 
@@ -23,6 +23,7 @@ SEED = 20_240_601
 
 STUDIES: dict[str, tuple[Callable[[int, int], list[Row]], int, int]] = {
     "cost": (lambda runs, seed: cost.evaluation(runs), 500, 100),
+    "reading": (lambda runs, seed: reading.reading(runs), 200_000, 20_000),
     "mismatch": (false_alarms.mismatch, 20_000, 1_000),
     "lost": (power.lost_units, 4_000, 300),
     "late": (power.late_fault, 4_000, 300),

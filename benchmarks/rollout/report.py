@@ -35,6 +35,7 @@ TITLES = {
     "late": "A fault that begins late",
     "wald": "Bad units until the alarm, over Wald's bound ln(1/alpha)/KL",
     "cost": "Cost of one evaluation",
+    "reading": "How fast evidence is read from the journal",
 }
 
 
@@ -99,6 +100,21 @@ def _table(rows: list[Row]) -> str:
                 f"{row['ratio']:.2f} ({row['error']:.2f})",
                 f"{row['first_start']:.2f}",
                 f"{row['fourth_start']:.2f}",
+                _met(row),
+            ]
+            for row in rows
+        ]
+    elif "lines_a_second" in first:
+        head = ["case", "lines", "bytes a line", "lines a second", "longest look, ms", "memory grew, MB", "bar", "met"]
+        body = [
+            [
+                row["name"],
+                f"{row['lines']:,}",
+                row["bytes_a_line"],
+                f"{row['lines_a_second']:,}",
+                f"{row['longest_look_ms']:.0f}",
+                f"{row['memory_mb']:.0f}",
+                f"{row['bar']:,}",
                 _met(row),
             ]
             for row in rows
