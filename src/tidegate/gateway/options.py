@@ -68,7 +68,9 @@ class EndpointOptions(Options):
         default_factory=AssignmentOptions, description="Who goes to which version of the split."
     )
     fallback: Literal["none", "stable"] = Field(
-        "none", description="stable: a canary's error or time-out is answered by the stable version."
+        "none",
+        description="stable: a canary's error or time-out is answered by the stable version. "
+        "The canary has half of the request's time for it.",
     )
 
     @field_validator("subject")

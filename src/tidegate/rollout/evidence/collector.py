@@ -189,7 +189,7 @@ class Collector:
             return
         self._last_data = now
         self._windows.met(line.time)
-        if 400 <= line.status < 500:  # the caller's own fault, or refused: it says nothing of a version
+        if 400 < line.status < 500:  # never reached a model (no key, too large, too many): it says nothing of a version
             return
         if line.mirror_of:
             if not released.again:

@@ -1,10 +1,11 @@
 """What is counted of a unit: each measure looks at one record and says bad, not bad, or nothing at all.
 
-    error     status >= 500, time-outs among them         timeout   status 504
+    error     status >= 500, or 400                       timeout   status 504
     null      an answer with a missing value              latency   longer than the frozen limit (a time-out is longer)
     output    the class that was chosen                   module:object   a function of yours
 
-A call that failed through the caller's own fault (4xx) or was refused (429) never gets here.
+A call that was refused before it reached a model (401, 404, 413, 429) never gets here. A 400 does: a version that no longer takes
+the inputs that its callers send is broken, and callers who send nonsense are met by both arms alike.
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ CLASSES = 32
 
 
 def error(line: Line) -> int | None:
-    return int(line.status >= 500)
+    return int(line.status >= 500 or line.status == 400)
 
 
 def timeout(line: Line) -> int | None:

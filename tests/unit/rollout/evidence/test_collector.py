@@ -47,7 +47,7 @@ def totals(batches: list[Batch]) -> dict[tuple[int, float], tuple[list[int], lis
 def test_units_of_both_arms_by_outcome(layout: Layout) -> None:
     worker = Worker(layout)
     found = collector(layout, state(plan()))
-    for status in (200, 500, 504):
+    for status in (200, 400, 504):
         worker.line(canary=True, status=status)
     for status in (200, 200, 503):
         worker.line(status=status)
@@ -64,7 +64,7 @@ def test_what_says_nothing_of_the_comparison_is_left_out(layout: Layout) -> None
     found = collector(layout, state(plan()))
     worker.line(canary=True, forced=True, assignment="", status=500)
     worker.line(canary=True, assignment="6.1@10", status=500)  # another rollout
-    worker.line(canary=True, status=400)  # the caller's own fault
+    worker.line(canary=True, status=413)
     worker.line(canary=True, status=429)
     worker.line(fallback_of="aa-1", status=500)
     worker.line(canary=True, endpoint="other", status=500)
@@ -302,7 +302,7 @@ def test_killed_at_any_moment_it_counts_each_unit_once(layout: Layout, unit: str
                 found = collector(layout, of, saved)
     for worker in workers:  # time goes on, so that all windows end
         worker.line(time=START + (now + 100) * SECOND, assignment="", endpoint="e")
-        worker.line(time=START + (now + 101) * SECOND, status=400)
+        worker.line(time=START + (now + 101) * SECOND, status=429)
         worker.mark()
     found = collector(layout, of, saved)
     found.gather()
