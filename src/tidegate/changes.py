@@ -16,6 +16,7 @@ import msgspec
 
 from tidegate.auth import keys
 from tidegate.storage.layout import Layout
+from tidegate.storage.rollouts import RolloutStore
 from tidegate.storage.state import StateStore, StoredKey
 
 if TYPE_CHECKING:
@@ -55,13 +56,15 @@ def erase_subject(
 
     with closing(StateStore(layout)) as store:
         hashed = field_digest(bytes.fromhex(store.secret("field")), subject)
-    report = erase(layout, subject, endpoint, dry_run=dry_run)
-    second = erase(layout, hashed, endpoint, dry_run=dry_run)
+    with closing(RolloutStore(layout)) as rollouts:
+        report = erase(layout, subject, endpoint, dry_run=dry_run, elsewhere=rollouts.erase_examples)
+        second = erase(layout, hashed, endpoint, dry_run=dry_run, elsewhere=rollouts.erase_examples)
     for total, more in ((report.predictions, second.predictions), (report.feedback, second.feedback)):
         for name, rows in more.items():
             total[name] = total.get(name, 0) + rows
     report.journal_lines += second.journal_lines
     report.blobs += second.blobs
+    report.examples += second.examples
     if not dry_run:
         with closing(StateStore(layout)) as store:
             key = bytes.fromhex(store.secret("audit"))

@@ -207,6 +207,16 @@ class RolloutStore(Database):
             add_audit(connection, actor, "unfreeze", endpoint, msgspec.to_builtins(found), None)
         return found
 
+    def erase_examples(self, prediction_ids: set[str], dry_run: bool = False) -> int:
+        """Remove the examples of these predictions; how many there were. The counts they are part of name nobody, and stay."""
+        t = schema.example.c
+        with self._write() as connection:
+            rows = connection.execute(select(t.id, t.example)).all()
+            mine = [id for id, text in rows if msgspec.json.decode(text, type=Example).prediction_id in prediction_ids]
+            if mine and not dry_run:
+                connection.execute(delete(schema.example).where(t.id.in_(mine)))
+        return len(mine)
+
     def _keep(self, connection: Connection, change: Change) -> None:
         """All of a change but the state's own row."""
         state = change.state

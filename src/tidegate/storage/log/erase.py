@@ -12,7 +12,7 @@ file. A record that arrives while an erasure runs, or after it, is a new record:
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -40,6 +40,8 @@ class ErasureReport(msgspec.Struct):
     feedback: dict[str, int] = {}
     journal_lines: int = 0
     blobs: int = 0
+    examples: int = 0
+    """Examples of rollouts, which quote a record's error."""
 
 
 class _Line(msgspec.Struct):
@@ -49,9 +51,17 @@ class _Line(msgspec.Struct):
 
 
 def erase(
-    layout: Layout, subject: str, endpoint: str | None = None, *, dry_run: bool = False, timeout: float | None = 120.0
+    layout: Layout,
+    subject: str,
+    endpoint: str | None = None,
+    *,
+    dry_run: bool = False,
+    timeout: float | None = 120.0,
+    elsewhere: Callable[[set[str], bool], int] = lambda ids, dry_run: 0,
 ) -> ErasureReport:
     """Erase everything about `subject`, at one endpoint or at all.
+
+    `elsewhere` erases what else is kept of predictions, by their ids, before they are forgotten here; it says how many.
 
     Safe beside a running system; repeat it after a failure. Errors: NotFound for an unknown endpoint, StateError when
     the log's lock can't be had within `timeout` seconds.
@@ -84,6 +94,7 @@ def erase(
                 count = events.filter(_about(subject, ids)).select(pl.len()).collect(engine="streaming").item()
                 if count:
                     report.feedback[name] = int(count)
+        report.examples = elsewhere(ids, dry_run)
         if dry_run:
             report.blobs = len(blobs & set(BlobStore(layout.blobs).digests()))
             return report

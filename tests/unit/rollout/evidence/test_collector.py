@@ -353,3 +353,26 @@ def test_many_steps_of_one_weight_are_one_stage(layout: Layout) -> None:
     worker.line(canary=True, unit=unit, assignment="7.2@10")
     worker.mark()
     assert "error" not in gathered(found)
+
+
+def test_examples_of_a_person_go_when_they_are_erased(layout: Layout) -> None:
+    from tests.support import journal_maker
+
+    from tidegate.changes import erase_subject
+    from tidegate.storage.rollouts import Change, RolloutStore
+    from tidegate.types.inference import Signature
+
+    journal_maker.route(layout, {("m", "2"): Signature([], [])}, ["e"])
+    worker = Worker(layout)
+    found = collector(layout, state(plan()))
+    worker.line(canary=True, status=500, error="ann is 42", subject="ann")
+    worker.line(canary=True, status=500, error="bob is 43", subject="bob")
+    worker.mark()
+    found.gather()
+    store = RolloutStore(layout)
+    started = store.create(Change(state(plan(), id=0)))
+    store.write(Change(started, examples=found.take().examples))
+    assert erase_subject(layout, "ann", None, dry_run=True, actor="test").examples == 1
+    assert erase_subject(layout, "ann", None, actor="test").examples == 1
+    assert [example.error for example in store.examples(started.id)] == ["bob is 43"]
+    store.close()
