@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import msgspec
 
+from tidegate.routing.assign import exactly
 from tidegate.types.rollouts import RolloutState
 from tidegate.types.traffic import Arm, EndpointRoute, Mirror
 
@@ -24,7 +25,7 @@ def overlay(route: EndpointRoute, state: RolloutState) -> EndpointRoute:
         route,
         arms=arms(state),
         salt=f"r{state.id}",
-        assignment=f"{state.id}.{state.step}@{state.weight:g}",
+        assignment=f"{state.id}.{state.step}@{exactly(state.weight)}",
         mirror=mirror,
         preview=state.canary if state.phase != "Healthy" else state.stable,
         human=state.plan.human and state.step < len(state.plan.steps),

@@ -148,6 +148,8 @@ class Run:
         change.checkpoint, change.thresholds = self._checkpoint, self._thresholds
         change.judgement = self._judgement
         self.state = self._store.write(change)
+        if self._checkpoint is not None:
+            self._collector.kept()
         self._batches, self._examples = {}, []
         self._checkpoint = self._thresholds = None
 

@@ -30,6 +30,15 @@ def point(unit: str, salt: str) -> float:
     return (int.from_bytes(digest, "big") >> 11) * _SCALE
 
 
+def exactly(weight: float) -> str:
+    """A weight as text that reads back as the same number.
+
+    >>> exactly(25.0), exactly(100 / 3)
+    ('25', '33.333333333333336')
+    """
+    return repr(float(weight)).removesuffix(".0")
+
+
 def lay(arms: Sequence[Arm]) -> tuple[list[Arm], list[float]]:
     """The arms with any weight in the order in which they lie, and the upper bound of each.
 

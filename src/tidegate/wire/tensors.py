@@ -165,6 +165,10 @@ def _exact(name: str, datatype: DataType, data: list[Any], dtype: np.dtype[Any])
         if array.dtype.kind != "b":
             raise InvalidRequest(f"input {name!r}: {_array_kind(array.dtype.kind)} in BOOL data; use true and false")
         return array
+    if datatype == "UINT64" and array.dtype.kind == "f":  # NumPy takes whole numbers on both sides of 2**63 for floats
+        items = np.array(data, object)
+        if all(type(item) is int for item in items.ravel()):
+            return items.astype(np.uint64)
     if array.dtype.kind not in "iu":
         raise InvalidRequest(f"input {name!r}: {_array_kind(array.dtype.kind)} in {datatype} data")
     low, high = int(array.min()), int(array.max())

@@ -103,3 +103,11 @@ def test_unknown_datatypes_are_refused_with_those_there_are() -> None:
         check_datatype("x", "FLOAT")
     with pytest.raises(TypeError, match="complex128"):
         datatype_of(np.zeros(1, complex))
+
+
+def test_whole_numbers_on_both_sides_of_two_to_the_63() -> None:
+    """NumPy makes floats of them; they are exact in UINT64."""
+    array = from_json("x", "UINT64", [2], [0, 2**63 + 1])
+    assert array.tolist() == [0, 2**63 + 1]
+    with pytest.raises(InvalidRequest, match="a fraction"):
+        from_json("x", "UINT64", [2], [0.5, 2**63 + 1])

@@ -24,6 +24,7 @@ from tidegate.rollout.evidence.tail import Line, Said, Tail, end_of
 from tidegate.rollout.evidence.tally import Tally
 from tidegate.rollout.evidence.units import Outcomes, Pending, Windows
 from tidegate.rollout.judge import SRM
+from tidegate.routing.assign import exactly
 from tidegate.storage.journal_reader import Position
 from tidegate.storage.layout import Layout, write_atomic
 from tidegate.types.rollouts import Batch, Example, MetricSpec, RolloutState
@@ -87,6 +88,8 @@ class Collector:
             positions = {slot: Position.unpack(packed) for slot, packed in point.positions.items()}
         else:
             positions = end_of(layout.journal)
+        self._kept = point
+        self._started = {slot: place.pack() for slot, place in positions.items()}
         self._tail = Tail(layout.journal, state.endpoint, positions, feedback=plan.human)
         self._order = Order(layout.run, state.endpoint, point.done, copied=not plan.human)
         self._classes = point.classes
@@ -161,7 +164,7 @@ class Collector:
         """All since the last take. What is counted is closed into batches first: the checkpoint is past its records."""
         now = self._clock()
         self._merge(self._tally.close(now, now - self._began, self._wall(), everything=True))
-        exposures = {f"{weight:g}": seen.save() for weight, (_, seen) in self._stages.items()}
+        exposures = {exactly(weight): seen.save() for weight, (_, seen) in self._stages.items()}
         self._point = Checkpoint(
             positions={slot: self._from(slot, position).pack() for slot, position in self._tail.positions.items()},
             done=self._order.done,
@@ -171,8 +174,12 @@ class Collector:
         )
         update = Update(self._batches, msgspec.json.encode(self._point), self._frozen(), self._examples)
         self._batches, self._examples = {}, []
-        self._hold()
         return update
+
+    def kept(self) -> None:
+        """What was taken has been written: the journal before it is no longer needed."""
+        self._kept = self._point
+        self._hold()
 
     def close(self) -> None:
         """Give back threads; what is still held in the journal is held no longer once the rollout has ended."""
@@ -332,9 +339,9 @@ class Collector:
         found = self._stages.get(weight)
         if found is None:
             plan = self._state.plan
-            path = self._folder / f"units-{weight:g}.seen"
+            path = self._folder / f"units-{exactly(weight)}.seen"
             stage = Stage(plan, weight, f"r{self._state.id}", plan.unit != "request")
-            found = self._stages[weight] = (stage, Exposures(path, self._point.exposures.get(f"{weight:g}", 0)))
+            found = self._stages[weight] = (stage, Exposures(path, self._point.exposures.get(exactly(weight), 0)))
         return found
 
     def _show(self, spec: MetricSpec, line: Line) -> None:
@@ -379,7 +386,7 @@ class Collector:
 
     def _hold(self) -> None:
         """Ask ingest to leave the segments that are still to be read."""
-        positions = self._point.positions or {slot: place.pack() for slot, place in self._tail.positions.items()}
+        positions = self._kept.positions or self._started
         held = {slot: Position.unpack(packed).segment for slot, packed in positions.items()}
         if held != self._held or self._clock() - self._renewed > RENEW:
             self._renewed = self._clock()

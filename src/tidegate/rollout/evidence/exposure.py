@@ -54,7 +54,10 @@ class Exposures:
         if self._new:
             self._path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
             with self._path.open("ab") as file:
+                os.ftruncate(file.fileno(), self.count * 8)  # what a full disk cut off
                 file.write(self._new.tobytes())
+                file.flush()
+                os.fsync(file.fileno())  # the database that says how many there are is durable too
             self.count += len(self._new)
             self._new = array("Q")
         return self.count

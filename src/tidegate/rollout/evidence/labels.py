@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from tidegate.rollout.evidence.measures import BINS, bin_of
 from tidegate.rollout.evidence.stage import Stage, tag
 from tidegate.rollout.judge import LABELS
+from tidegate.routing.assign import exactly
 from tidegate.storage.layout import Layout
 from tidegate.types.rollouts import Batch, MetricSpec, RolloutState
 
@@ -37,6 +38,7 @@ class Labels:
         self._specs = [spec for spec in state.plan.metrics if spec.source == "labels"]
         self._maturation = max((spec.maturation for spec in self._specs), default=0.0)
         self._seen: set[str] | None = None
+        self._new: set[str] = set()
         self._off: dict[str, list[float]] = {}
         self._looked = -SELDOM
         self._thread: threading.Thread | None = None
@@ -72,11 +74,16 @@ class Labels:
         until = time.time() - self._maturation
         if until <= self.until:
             return
+        before = {name: list(values) for name, values in self._off.items()}
+        self._new = set()
         try:
             batches = self._count(*self._rows(self.until, until))
         except Exception as exc:  # the log may be in the middle of anything: the next look tries again
             self.error = f"{type(exc).__name__}: {exc}"
+            self._off = before
             return
+        if self._new:
+            self._seen = (self._seen or set()) | self._new
         self.error = ""
         self._found = (until, batches)
 
@@ -98,8 +105,10 @@ class Labels:
             & pl.col("mirror_of").is_null()
             & pl.col("assignment").fill_null("").str.starts_with(f"{self._state.id}.")
         )
-        table = rows.filter(mine).sort("time").collect()
-        return table, [name for name in outputs if name in table.columns]
+        there = set(rows.collect_schema().names())
+        outputs = [name for name in outputs if name in there]
+        needed = ["time", "assignment", "role", "unit", "fallback_of", "label", "label_text", "label_time"]
+        return rows.filter(mine).select([*needed, *outputs]).sort("time").collect(), outputs
 
     def _count(self, rows: pl.DataFrame, outputs: list[str]) -> dict[str, list[Batch]]:
         import polars as pl
@@ -155,11 +164,11 @@ class Labels:
                 for assignment, name in before.select("assignment", "unit").rows():
                     where = tag(assignment)
                     if where is not None:
-                        self._seen.add(f"{where.weight:g}:{name}")
-        key = f"{weight:g}:{unit}"
-        if key in self._seen:
+                        self._seen.add(f"{exactly(where.weight)}:{name}")
+        key = f"{exactly(weight)}:{unit}"
+        if key in self._seen or key in self._new:
             return False
-        self._seen.add(key)
+        self._new.add(key)
         return True
 
     def _category(self, spec: MetricSpec, row: dict[str, Any], outputs: list[str], canary: bool) -> int | None:

@@ -49,6 +49,7 @@ class Order:
         self._newest: dict[str, str] = {}
         self._met: dict[str, set[str]] = {}
         self._marks: dict[str, tuple[bytes, float]] = {}
+        self._since: dict[str, float] = {}
         self.dropped = 0
 
     def hold(self, slot: str, reads: list[Read]) -> None:
@@ -89,8 +90,11 @@ class Order:
     def blind(self, now: float, patience: float) -> str:
         """Why it can't be said what is complete; "" when it can."""
         for slot, held in self._held.items():
-            if any(held.values()):
-                _, since = self._marks.get(slot, (b"", now))
+            if not any(held.values()):
+                self._since.pop(slot, None)
+            else:
+                first = self._since.setdefault(slot, now)
+                since = max(first, self._marks.get(slot, (b"", first))[1])
                 if now - since > patience:
                     return f"gateway {slot} hasn't said for {now - since:.0f} s how far its journal is complete"
         return ""

@@ -11,12 +11,16 @@ import msgspec
 import pytest
 from tests.support.evidence_maker import ERROR, SECOND, START, Worker, plan, state
 
-from tidegate.ingest.upkeep import held
+from tidegate.ingest.upkeep import drop_segments, held
 from tidegate.rollout.evidence.collector import Collector, Saved
+from tidegate.rollout.evidence.exposure import Exposures
 from tidegate.rollout.judge import SRM
+from tidegate.rollout.overlay import overlay
 from tidegate.routing.assign import point
 from tidegate.storage.layout import Layout
+from tidegate.storage.options import LogOptions
 from tidegate.types.rollouts import Batch, MetricSpec, RolloutState, StepSpec
+from tidegate.types.traffic import Arm, EndpointRoute
 
 
 @pytest.fixture
@@ -313,6 +317,41 @@ def test_killed_at_any_moment_it_counts_each_unit_once(layout: Layout, unit: str
     ]  # fmt: skip
 
 
+def test_without_any_mark_it_is_blind_too(layout: Layout) -> None:
+    worker, now = Worker(layout), [0.0]
+    found = collector(layout, state(plan()), clock=lambda: now[0])
+    worker.line(canary=True)
+    assert gathered(found) == {} and found.blind == ""
+    now[0] = 6.0
+    assert gathered(found) == {} and "g0" in found.blind
+
+
+def test_a_file_of_units_that_a_full_disk_cut_is_mended(layout: Layout) -> None:
+    path = layout.root / "rollouts" / "7" / "units.seen"
+    first = Exposures(path, 0)
+    first.add("a")
+    assert first.save() == 1
+    with path.open("ab") as file:
+        file.write(b"abc")
+    first.add("b")
+    assert first.save() == 2
+    again = Exposures(path, 2)
+    assert "a" in again and "b" in again and "c" not in again
+
+
+@pytest.mark.parametrize("weight", [100 / 3, 66.66667, 0.1])
+def test_any_weight_is_told_apart(layout: Layout, weight: float) -> None:
+    steps = (StepSpec("setWeight", weight=weight), StepSpec("pause"), StepSpec("setWeight", weight=100.0))
+    of = state(plan(unit="header:x", steps=steps), weight=weight)
+    (route,) = [overlay(EndpointRoute("e", "m", [Arm("1", 100.0)]), of)]
+    worker = Worker(layout)
+    found = collector(layout, of)
+    worker.line(unit="a", assignment=route.assignment)
+    worker.mark()
+    ((_, share),) = totals(gathered(found)["error"])
+    assert share == pytest.approx(weight / 100)
+
+
 def test_the_journal_is_held_until_it_was_read(layout: Layout) -> None:
     Worker(layout)
     found = collector(layout, state(plan()))
@@ -322,7 +361,10 @@ def test_the_journal_is_held_until_it_was_read(layout: Layout) -> None:
     worker.mark()
     found.gather()
     found.take()
+    assert held(layout) == {"g0": 0}, "what was taken is not written yet"
+    found.kept()
     assert held(layout) == {"g0": 1}
+    assert drop_segments(layout, LogOptions.model_validate({})) == 0, "ingest hasn't got it yet"
     found.follow(state(plan(), phase="Degraded"))
     found.close()
     assert held(layout) == {}
