@@ -35,6 +35,9 @@ SRM = "srm"
 LABELS = "labels"
 """Batches of this name hold the units of each arm whose label has arrived."""
 
+LEAST, MOST_BAD = 20, 0.5
+"""From so many units on, a stable version that fails such a part of them is unhealthy."""
+
 RUN_LENGTH = 1e6
 """After the end: batches between two false alarms of the detector, on average."""
 
@@ -61,6 +64,7 @@ class _Metric:
             self.safe = safety(spec.method, ratio=spec.promote_ratio, floor=spec.floor, margin=_margin(spec))
         self.canary = self.canary_bad = self.stable = self.stable_bad = 0
         self.in_step: dict[int, int] = {}
+        self.stable_in_step: dict[int, tuple[int, int]] = {}
         self.share = 0.5
         self._needed: tuple[tuple[int, int, int, int], int] = ((-1, -1, -1, -1), 0)
 
@@ -81,7 +85,10 @@ class _Metric:
             self.stable += sum(batch.stable)
             if self.spec.method in ("rate", "common-rate"):
                 self.canary_bad += batch.canary[1] if len(batch.canary) > 1 else 0
-                self.stable_bad += batch.stable[1] if len(batch.stable) > 1 else 0
+                bad = batch.stable[1] if len(batch.stable) > 1 else 0
+                self.stable_bad += bad
+                before = self.stable_in_step.get(batch.step, (0, 0))
+                self.stable_in_step[batch.step] = (before[0] + bad, before[1] + sum(batch.stable))
             self.share = batch.share
         self.in_step[batch.step] = self.in_step.get(batch.step, 0) + units
 
@@ -214,8 +221,9 @@ class Judge:
     def _trouble(self, state: RolloutState, context: Context) -> tuple[Outcome, str, str] | None:
         if context.blind:
             return "Error", "blind", f"the evidence can't be read: {context.blind}"
-        if context.unhealthy:
-            return "Error", "unhealthy", context.unhealthy
+        unhealthy = context.unhealthy or self._sick(state)
+        if unhealthy:
+            return "Error", "unhealthy", unhealthy
         limit = log(1 / self._plan.srm_alpha)
         if self._shares.log_e >= limit:
             return (
@@ -231,6 +239,13 @@ class Judge:
         if context.since_data > self._plan.no_data and (state.weight > 0 or state.mirror > 0 or self._plan.human):
             return "Error", "noData", f"no unit has been seen for {context.since_data:.0f} s"
         return None
+
+    def _sick(self, state: RolloutState) -> str:
+        """A stable version that fails most of its units in this step is nothing to be compared with."""
+        bad, units = self._metrics[self._errors].stable_in_step.get(state.step, (0, 0)) if self._errors else (0, 0)
+        if units < LEAST or bad < MOST_BAD * units:
+            return ""
+        return f"version {state.stable} itself failed {bad:,} of {units:,} units in this step: there is nothing sound to compare with"
 
     def _pause(self, state: RolloutState, step: StepSpec, context: Context) -> tuple[Outcome, str, str]:
         if step.until_promoted:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from tidegate.errors import Conflict, TidegateError
+from tidegate.errors import Conflict
 from tidegate.rollout.progress import Surroundings, end
 from tidegate.rollout.words import frozen_text
 from tidegate.storage.layout import Layout
@@ -57,7 +57,9 @@ class Rollouts:
             try:
                 self._look(id, generation, now, table)
                 self._said.pop(id, None)
-            except (TidegateError, OSError) as exc:
+            except (
+                Exception
+            ) as exc:  # also a mistake of ours: what one rollout meets must not stop the others, nor the routing
                 if self._said.get(id) != str(exc):
                     sys.stderr.write(f"controller: rollout {id}: {exc}\n")
                     self._said[id] = str(exc)

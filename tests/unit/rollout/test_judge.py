@@ -107,6 +107,14 @@ def test_what_cannot_be_measured_goes_on_nowhere_and_not_back(context: Context, 
     assert (found.outcome, found.reason) == ("Error", reason)
 
 
+def test_a_stable_version_that_fails_itself_is_nothing_to_compare_with() -> None:
+    both = ("error", batch((40, 60), (360, 540)))
+    found = judged(AT_TEN, units(1000), both)
+    assert (found.outcome, found.reason) == ("Error", "unhealthy") and "540 of 900" in found.message
+    later = state(plan(), step=3, weight=50.0)
+    assert judged(later, both).reason != "unhealthy", "in an earlier step"
+
+
 def test_an_alarm_counts_even_when_blind() -> None:
     found = judged(AT_TEN, ("error", batch((90, 10), (995, 5))), context=Context(blind="no marks"))
     assert found.outcome == "Failed"
