@@ -7,6 +7,8 @@ from tests.support.system import PROJECT
 
 from tidegate.cli import run
 
+pytestmark = pytest.mark.xdist_group("rollout_replay")  # one system, whose log the tests read one after the other
+
 
 @pytest.fixture(scope="module")
 def played(tmp_path_factory):

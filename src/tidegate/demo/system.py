@@ -8,6 +8,7 @@ killed outright, the kernel tells the supervisor.
 
 from __future__ import annotations
 
+import re
 import signal
 import socket
 import subprocess
@@ -41,6 +42,10 @@ class System:
         self._process: subprocess.Popen[bytes] | None = None
 
     def __enter__(self) -> System:
+        self._start()
+        return self
+
+    def _start(self) -> None:
         command = [sys.executable, "-m", "tidegate", "-C", str(self.project), "up"]
         with self.output.open("wb") as output:
             self._process = subprocess.Popen(
@@ -51,7 +56,15 @@ class System:
                 start_new_session=True,
                 preexec_fn=die_with_parent,
             )
-        return self
+
+    def _taken(self) -> bool:
+        """Whether it ended because somebody took a port since the file was written; the file then asks for free ones."""
+        said = self._said()
+        text = self.project.read_text()
+        if "another port" not in said or text == (free_ones := without_ports(text)):
+            return False
+        self.project.write_text(free_ones)
+        return True
 
     def __exit__(
         self, kind: type[BaseException] | None, exc: BaseException | None, trace: TracebackType | None
@@ -63,7 +76,9 @@ class System:
         began = time.monotonic()
         while time.monotonic() - began < timeout:
             if self._process is None or self._process.poll() is not None:
-                raise self.ended()
+                if self._process is None or not self._taken():
+                    raise self.ended()
+                self._start()
             if self._addresses() and _answers(f"{self.http}/v2/models/{endpoint}/ready"):
                 return time.monotonic() - began
             time.sleep(0.05)
@@ -104,6 +119,15 @@ class System:
     def _said(self) -> str:
         lines = [line for line in self.output.read_text(errors="replace").splitlines() if line.strip()]
         return "\n".join(lines[-8:]) or f"it said nothing (see {self.layout.process_logs})"
+
+
+def without_ports(text: str) -> str:
+    """A project file that asks for free ports.
+
+    >>> without_ports("server:\\n  http: 8080\\n  grpc: 0\\n")
+    'server:\\n  http: 0\\n  grpc: 0\\n'
+    """
+    return re.sub(r"^(\s+(?:http|grpc|control): )\d+$", r"\g<1>0", text, flags=re.MULTILINE)
 
 
 def free(port: int) -> bool:
