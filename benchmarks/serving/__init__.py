@@ -13,5 +13,6 @@ slo.py            1,000 requests a second for minutes
 footprint.py      memory at rest, time from start to ready
 spent.py          microseconds a request a process, and where they go (py-spy)
 change.py         how soon a new split is in force, and whether a request fails meanwhile
+shadow.py         what a shadow on all of the traffic costs the callers
 switch.py         a blue-green switch under 1,000 requests a second, there and back
 """

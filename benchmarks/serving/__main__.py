@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks.serving import change, compare, footprint, grow, report, slo, spent, switch
+from benchmarks.serving import change, compare, footprint, grow, report, shadow, slo, spent, switch
 
 
 def main() -> None:
@@ -36,7 +36,7 @@ def main() -> None:
         )
         return
     compare.main(["--peers", given.peers])
-    for script in (footprint, change, switch, grow, spent, slo):
+    for script in (footprint, change, switch, shadow, grow, spent, slo):
         script.main([])
     report.main()
 

@@ -247,6 +247,27 @@ def switch(content: dict[str, Any]) -> str:
     return "\n".join(lines)
 
 
+def shadow(content: dict[str, Any]) -> str:
+    """Callers with and without a shadow behind them."""
+    lines = [
+        "| callers' latency | without, ms | with, ms | ratio | least | most | wanted | |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for key in ("p50", "p99"):
+        ratio = content["ratio"][key]
+        word = _aim(ratio["median"], 1.1) if key == "p99" else ""
+        lines.append(
+            f"| {key} | {content['without'][key]['median']:.2f} | {content['with'][key]['median']:.2f} | {ratio['median']:.2f} | {ratio['min']:.2f} | {ratio['max']:.2f} | {'<= 1.1' if key == 'p99' else ''} | {word} |"
+        )
+    busy = content["flat_out"]
+    lines.append(
+        f"\n{content['rounds']} rounds of {content['seconds']:g} s each way, {content['rate']:g} requests a second over {content['connections']} connections, 100% copied to a second runner "
+        f"of the same model; {content['dropped_at_rate']} copies dropped at this rate. Flat out over {busy['connections']} connections: {busy['answered']:,} answered, "
+        f"{busy['failed']} failed, {busy['dropped']:,} copies dropped."
+    )
+    return "\n".join(lines)
+
+
 SECTIONS: tuple[tuple[str, str, Callable[[dict[str, Any]], str]], ...] = (
     ("compare-pinned", "Beside others, the server on one core and wrk on the other", compare),
     ("far-pinned", "Beside BentoML, LitServe, MLServer, MLflow and Ray Serve, placed likewise", compare),
@@ -256,6 +277,7 @@ SECTIONS: tuple[tuple[str, str, Callable[[dict[str, Any]], str]], ...] = (
     ("footprint", "At rest, and at the start", footprint),
     ("change", "A new split", change),
     ("switch", "A blue-green switch under traffic", switch),
+    ("shadow", "A shadow on all of the traffic", shadow),
     ("grow", "As connections and payloads grow", grow),
     ("spent", "Where the time goes", spent),
 )

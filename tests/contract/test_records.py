@@ -28,13 +28,17 @@ SPACES = st.sampled_from([None, 1, 2])
 @settings(max_examples=150, deadline=None)
 @given(
     names=st.tuples(NAME, NAME, NAME),
-    role=st.sampled_from(["stable", "canary", "shadow", "human"]),
+    role=st.sampled_from(["stable", "canary", "shadow", "human", "baseline"]),
+    assigned=st.tuples(st.sampled_from(["", "7.2@25"]), st.booleans()),
     codec=st.sampled_from(sorted(CODECS)),
     counts=st.tuples(COUNT, COUNT, COUNT, COUNT, COUNT),
     status=st.integers(100, 599),
     time=st.integers(0, 2**63 - 1),
     texts=st.fixed_dictionaries(
-        {}, optional=dict.fromkeys(("request_id", "subject", "unit", "trace", "error", "text"), TEXT)
+        {},
+        optional=dict.fromkeys(
+            ("request_id", "subject", "unit", "trace", "error", "text", "mirror_of", "fallback_of"), TEXT
+        ),
     ),
     raw=st.fixed_dictionaries({}, optional={k: st.binary(max_size=60) for k in ("binary", "output_binary")}),
     request=JSON,
@@ -42,7 +46,7 @@ SPACES = st.sampled_from([None, 1, 2])
     indented=st.booleans(),
 )
 def test_a_line_is_a_record_with_the_same_values(
-    names: tuple[str, str, str], role: Any, codec: Any, counts: tuple[int, ...], status: int, time: int,
+    names: tuple[str, str, str], role: Any, assigned: tuple[str, bool], codec: Any, counts: tuple[int, ...], status: int, time: int,
     texts: dict[str, str], raw: dict[str, bytes], request: Any, outputs: Any, indented: bool,
 ) -> None:  # fmt: skip
     body = orjson.dumps(request, option=orjson.OPT_INDENT_2 if indented else 0)
@@ -50,7 +54,7 @@ def test_a_line_is_a_record_with_the_same_values(
     latency, queue, infer, batch, rows = counts
     extra = b"".join(record.pair(key, value) for key, value in texts.items())
     extra += b"".join(record.base64_pair(key, value) for key, value in raw.items())
-    shared = record.head(*names, role, codec)
+    shared = record.head(*names, role, codec, assignment=assigned[0], forced=assigned[1])
     made = record.line(
         "p-1",
         time,
@@ -70,7 +74,8 @@ def test_a_line_is_a_record_with_the_same_values(
     assert (read.endpoint, read.model, read.version, read.role, read.codec) == (*names, role, codec)
     assert (read.id, read.time, read.status) == ("p-1", time, status)
     assert (read.latency_us, read.queue_us, read.infer_us, read.batch, read.rows) == counts
-    for key in ("request_id", "subject", "unit", "trace", "error", "text"):
+    assert (read.assignment, read.forced) == assigned
+    for key in ("request_id", "subject", "unit", "trace", "error", "text", "mirror_of", "fallback_of"):
         assert getattr(read, key) == texts.get(key, "")
     for key in ("binary", "output_binary"):
         assert base64.b64decode(getattr(read, key)) == raw.get(key, b"")

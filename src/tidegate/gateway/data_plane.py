@@ -533,6 +533,8 @@ class DataPlane:
         extra = record.pair("error", message[:2000])
         if call.subject:
             extra += record.pair("subject", call.subject)
+        if call.unit:
+            extra += record.pair("unit", call.unit)
         if call.trace:
             extra += record.pair("trace", call.trace)
         if call.mirror_of:
@@ -605,7 +607,9 @@ class DataPlane:
                 dropped[name] = route.load.dropped
         if complete:
             mark = Mark(self._prefix, time.time(), complete, dropped)
-            self.write([], lambda _: publish(mark))
+            self.write(
+                [], lambda ok: publish(mark) if ok else None
+            )  # not ok: given up, what was before it may still come
 
     # -- faults
 

@@ -34,7 +34,9 @@ class AssignmentOptions(Options):
     """Who goes to which version of a split."""
 
     unit: str = Field(
-        "request", description="What is assigned: request, header:NAME or input:NAME (a user, a session)."
+        "request",
+        description="What is assigned: request, header:NAME or input:NAME (a user, a session; of an input its first row). "
+        "A call that lacks it is drawn at random.",
     )
     sticky: bool = Field(True, description="A unit keeps its version. Without it each request is drawn anew.")
     override: str = Field("tidegate-version", description="Header by which a tester asks for a version; empty: none.")

@@ -148,9 +148,10 @@ class JournalWriter:
         batch.lines = []
         batch.done(ok)
 
-    def _written(self, good: list[_Batch], failed: list[_Batch], error: str) -> None:
-        self.status.healthy = not error
-        self.status.error = error
+    def _written(self, good: list[_Batch], failed: list[_Batch], error: str | None) -> None:
+        if error is not None:
+            self.status.healthy = not error
+            self.status.error = error
         for batch in good:
             self._settle(batch, True)
         for batch in failed:
@@ -187,8 +188,11 @@ class JournalWriter:
                 if error:
                     ends = accumulate(sum(map(len, part)) for part in parts)
                     good = sum(end <= kept for end in ends)
+                wrote = any(parts)  # a round of empty batches alone says nothing of the disk
                 try:
-                    self._loop.call_soon_threadsafe(self._written, batches[:good], batches[good:], error)
+                    self._loop.call_soon_threadsafe(
+                        self._written, batches[:good], batches[good:], error if wrote else None
+                    )
                 except RuntimeError:  # the loop is closed: nobody waits any more
                     return
             if _ROTATE in items or self.status.offset >= self._segment_size:
