@@ -235,8 +235,15 @@ def digest(version: dict[str, Any]) -> str:
 
 
 def has_labels(layout: Layout, endpoint: str) -> bool:
-    """Whether the endpoint's log has feedback: then what is wrong can be counted."""
-    return (layout.root / "log" / endpoint / "feedback" / "_delta_log").is_dir()
+    """Whether the endpoint's log has any label: then what is wrong can be counted. Events alone are none."""
+    if not (layout.root / "log" / endpoint / "feedback" / "_delta_log").is_dir():
+        return False
+    import polars as pl
+
+    from tidegate.storage.log.tables import feedback
+
+    said = feedback(layout, endpoint).scan()
+    return said is not None and said.filter(pl.col("type") == "label").head(1).collect().height > 0
 
 
 def _act(

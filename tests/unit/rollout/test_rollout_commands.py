@@ -254,3 +254,21 @@ def test_decisions_are_numbered_and_audited(layout: Layout, store: RolloutStore)
     ]
     with closing(StateStore(layout)) as states:
         assert [(a.action, a.actor) for a in states.audit(2)] == [("rollout abort", "bob"), ("rollout pause", "ann")]
+
+
+def test_only_labels_are_labels(layout: Layout) -> None:
+    """An endpoint that hears of events alone can't have its wrong answers counted; it would wait for them for ever."""
+    from tests.support.evidence_maker import Worker
+
+    from tidegate.ingest.cycle import Cycle
+    from tidegate.storage.options import LogOptions
+
+    worker = Worker(layout)
+    id = worker.line(assignment="")
+    worker.feedback(id, type="event", name="redo")
+    cycle = Cycle(layout, LogOptions.model_validate({}))
+    cycle.run()
+    assert not commands.has_labels(layout, "e")
+    worker.feedback(id)
+    cycle.run()
+    assert commands.has_labels(layout, "e")
