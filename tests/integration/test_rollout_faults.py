@@ -138,17 +138,24 @@ def test_labels_that_never_come_promote_nothing(tmp_path: Path) -> None:
         assert state is not None and "wrong" in state.message and state.weight == 50.0
 
 
-def test_a_flood_of_labels_holds_nobody_up(layout: Layout, store: RolloutStore) -> None:
+def test_a_flood_of_labels_holds_nobody_up(tmp_path: Path) -> None:
+    """100,000 labels at once, of predictions that the rollout counts: they are joined beside the controller's steps."""
+    label = "{name: error, floor: 0.05}, {name: wrong, maturation: 100ms, guardrail: false}"
+    layout = prepare(tmp_path, PROJECT.replace("{name: error, floor: 0.05}", label))
     begun(layout)
-    traffic = Traffic(layout, 1)
-    assert live(layout, traffic, lambda: phase(store) == "Paused", 20)
-    worker = traffic._worker
-    id = worker.line()
-    worker.feedback(id)
-    *_, line = worker.path.read_bytes().splitlines()
-    with worker.path.open("ab") as file:
-        file.write((line + b"\n") * 100_000)
-    assert live(layout, traffic, lambda: phase(store) == "Healthy", 30)
+    with closing(RolloutStore(layout)) as store:
+        traffic = Traffic(layout, 1)
+        assert live(layout, traffic, lambda: phase(store) == "Paused", 20)
+        worker = traffic._worker
+        id = worker.line()
+        worker.feedback(id)
+        *_, line = worker.path.read_bytes().splitlines()
+        with worker.path.open("ab") as file:
+            for number in range(100_000):
+                file.write(line.replace(id.encode(), b"aa-%x" % number) + b"\n")
+        assert live(layout, traffic, lambda: phase(store) == "Healthy", 30)
+        state = store.current("e")
+        assert state is not None and store.batches(state.id).get("error")
 
 
 def test_a_clock_that_jumps_ends_no_pause(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -205,3 +212,23 @@ def test_two_operators_at_once_one_wins_and_the_other_is_told(layout: Layout, st
     state = store.current("e")
     assert state is not None
     assert [decision.event for decision in store.decisions(state.id)].count("abort") == 1
+
+
+def test_units_that_are_held_back_stay_so_after_the_end(tmp_path: Path) -> None:
+    """The rollback window is over at once; the split stays 80 to 20, and so does who is in it."""
+    project = PROJECT.replace(
+        "matchedBaseline: false", "matchedBaseline: false\n        holdback: 20\n        rollbackWindow: 0"
+    )
+    layout = prepare(tmp_path, project)
+    begun(layout)
+    with closing(RolloutStore(layout)) as store:
+        assert live(layout, Traffic(layout, 1), lambda: phase(store) == "Healthy" and not store.live(), 30)
+        assert not live(layout, Traffic(layout, 2), lambda: False, 1.5), (
+            "long enough for what is desired to be read again"
+        )
+    table = msgspec.json.decode(layout.routing.read_bytes(), type=RoutingTable)
+    (route,) = table.endpoints
+    assert {arm.version: arm.weight for arm in route.arms} == {"2": 80.0, "1": 20.0} and route.salt == "r1"
+    again = controller(layout)
+    again.step()
+    assert msgspec.json.decode(layout.routing.read_bytes(), type=RoutingTable).endpoints[0].salt == "r1"

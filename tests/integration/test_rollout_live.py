@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import time
@@ -133,6 +134,27 @@ def test_a_controller_that_is_killed_again_and_again_counts_nothing_twice(tmp_pa
         ]
         assert 0 < counted <= len(sent)
         assert events == ["start", "start", "finish"]
+        assert not verify(system.layout, state.id).differences
+    finally:
+        system.stop()
+
+
+def test_a_canary_whose_process_is_killed_again_and_again_goes_back_and_no_caller_sees_it(tmp_path: Path) -> None:
+    system = System(tmp_path, project("test_models:Row", [{"setWeight": 50}, {"pause": {}}]))
+
+    def kill(state: RolloutState) -> bool:
+        for process in system.processes()["processes"]:
+            if process["kind"] == "runner" and process.get("version") == "2" and process.get("pid") and state.weight:
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(process["pid"], signal.SIGKILL)
+        return state.phase == "Degraded"
+
+    try:
+        system.start()
+        commands.start(system.layout, "e", "2", actor="test")
+        state, answers = drive(system, kill, 60)
+        assert (state.phase, state.reason) == ("Degraded", "alarm"), state
+        assert set(answers) == {200}
         assert not verify(system.layout, state.id).differences
     finally:
         system.stop()

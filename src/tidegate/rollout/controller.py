@@ -75,7 +75,9 @@ class Controller:
         if revision == 0:
             return None
         if self._wanted is None or self._wanted.revision != revision or now - self._wanted_at > KEYS_PERIOD:
-            self._wanted = self._resolve(self._store.desired(), self._store)
+            resolved = self._resolve(self._store.desired(), self._store)
+            kept = [self._rollouts.keep_arms(endpoint) for endpoint in resolved.endpoints]
+            self._wanted = msgspec.structs.replace(resolved, endpoints=kept)
             self._wanted_at = now
         plan = _read(self._layout.plan, Plan) or Plan(0, [])
         table = _read(self._layout.routing, RoutingTable) or RoutingTable(0, [], [])

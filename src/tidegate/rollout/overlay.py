@@ -24,12 +24,17 @@ def overlay(route: EndpointRoute, state: RolloutState) -> EndpointRoute:
     return msgspec.structs.replace(
         route,
         arms=arms(state),
-        salt=f"r{state.id}",
+        salt=salt(state),
         assignment=f"{state.id}.{state.step}@{exactly(state.weight)}",
         mirror=mirror,
         preview=state.canary if state.phase != "Healthy" else state.stable,
         human=state.plan.human and state.step < len(state.plan.steps),
     )
+
+
+def salt(state: RolloutState) -> str:
+    """Of the hash that assigns a rollout's units."""
+    return f"r{state.id}"
 
 
 def arms(state: RolloutState) -> list[Arm]:

@@ -13,13 +13,15 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tidegate.errors import Conflict
+from tidegate.rollout.outcome import final_split
+from tidegate.rollout.overlay import salt
 from tidegate.rollout.progress import Surroundings, end
 from tidegate.rollout.words import frozen_text
 from tidegate.storage.layout import Layout
 from tidegate.storage.rollouts import ALL, Change, RolloutStore
 from tidegate.storage.state import StateStore
 from tidegate.types.rollouts import Decision, Freeze, RolloutState
-from tidegate.types.traffic import RoutingTable, VersionRoute
+from tidegate.types.traffic import EndpointRoute, RoutingTable, VersionRoute
 
 if TYPE_CHECKING:
     from tidegate.rollout.run import Run
@@ -45,6 +47,15 @@ class Rollouts:
         for run in self._runs.values():
             run.close()
         self._store.close()
+
+    def keep_arms(self, route: EndpointRoute) -> EndpointRoute:
+        """An endpoint that still holds units back after its rollout has ended: they keep their arm, as its salt stays."""
+        if len(route.arms) < 2:
+            return route
+        state = self._store.current(route.name)
+        if state is None or state.phase != "Healthy" or {a.version: a.weight for a in route.arms} != final_split(state):
+            return route
+        return msgspec.structs.replace(route, salt=salt(state))
 
     def look(self, now: float, table: RoutingTable) -> dict[str, RolloutState]:
         """One look at each; the state that each endpoint is routed by. `now` is of a steady clock."""
