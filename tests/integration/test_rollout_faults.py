@@ -232,3 +232,35 @@ def test_units_that_are_held_back_stay_so_after_the_end(tmp_path: Path) -> None:
     again = controller(layout)
     again.step()
     assert msgspec.json.decode(layout.routing.read_bytes(), type=RoutingTable).endpoints[0].salt == "r1"
+
+
+def test_a_freeze_holds_even_what_is_proved_and_abort_still_works(layout: Layout, store: RolloutStore) -> None:
+    begun(layout)
+    traffic = Traffic(layout, 1)
+    assert live(layout, traffic, lambda: phase(store) == "Paused", 20)
+    commands.freeze(layout, "e", until=time.time() + 600, reason="the holidays", actor="ann")
+    state = store.current("e")
+    assert state is not None
+    assert not live(layout, traffic, lambda: store.current("e").step != state.step, 2.0)  # type: ignore[union-attr]
+    assert "the holidays" in store.current("e").message  # type: ignore[union-attr]
+    commands.unfreeze(layout, "e", actor="ann")
+    assert live(layout, traffic, lambda: phase(store) == "Healthy", 30)
+
+
+def test_one_that_waits_its_turn_begins_when_the_other_has_ended(tmp_path: Path) -> None:
+    project = PROJECT.replace('"2": {path: "a:c"}', '"2": {path: "a:c"}, "3": {path: "a:d"}')
+    layout = prepare(
+        tmp_path, project.replace("matchedBaseline: false", "matchedBaseline: false\n        onConflict: queue")
+    )
+    first = begun(layout)
+    second = commands.start(layout, "e", "3", actor="bob")
+    assert (second.phase, second.reason) == ("Pending", "queued")
+    with closing(RolloutStore(layout)) as store:
+
+        def both_done() -> bool:
+            states = [store.get(one.id) for one in (first, second)]
+            return all(state is not None and state.phase == "Healthy" for state in states)
+
+        assert live(layout, Traffic(layout, 1), both_done, 40)
+        last = store.get(second.id)
+        assert last is not None and (last.stable, last.canary) == ("2", "3"), "from where the first one led"

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tidegate.errors import Conflict
-from tidegate.rollout.outcome import final_split
+from tidegate.rollout.outcome import final_split, outcome
 from tidegate.rollout.overlay import salt
-from tidegate.rollout.progress import Surroundings, end
+from tidegate.rollout.progress import Surroundings, back, end
 from tidegate.rollout.words import frozen_text
 from tidegate.storage.layout import Layout
 from tidegate.storage.rollouts import ALL, Change, RolloutStore
@@ -123,9 +123,17 @@ class Rollouts:
         others = [r.state for r in self._runs.values() if r.state.endpoint == state.endpoint and r is not run]
         if any(s.active and (s.reason != "queued" or s.id < state.id) for s in others):
             return
-        begun = msgspec.structs.replace(state, reason="", message="")
+        desired = self._states.desired()
+        split = json.loads(desired.project)["endpoints"].get(state.endpoint, {}).get("split") or {state.stable: 100.0}
+        stable = max(split, key=lambda version: split[version])  # where the one before it has led
+        begun = msgspec.structs.replace(state, reason="", message="", stable=stable, revision_before=desired.revision)
+        change = Change(begun)
+        if stable == state.canary and not state.plan.human:
+            said = f"version {stable} has all traffic of {state.endpoint} already"
+            move = back(state, "abort", "aborted", said, time.time())
+            change = Change(move.state, **outcome(state, move))
         try:
-            run.state = self._store.write(Change(begun))
+            run.state = self._store.write(change)
         except Conflict:
             return
 
