@@ -12,11 +12,20 @@ evidence   the batches of each metric: integers, kept when the records they coun
 example    requests that went wrong, by id
 checkpoint how far the evidence has read, thresholds frozen so far, the latest judgement
 freeze     until when nobody starts or promotes
+profile    summaries of a minute, an hour, a day (`seconds`), by endpoint, version, role, stage and segment
+folded     how far each journal slot is in the profiles; written in one transaction with them
+stream     the e-detectors' states, written with the profiles
+reference  what is usual: made of training data, or of the first rows; the newest of an endpoint and version is in force
+monitor    every number of each monitor; the newest is in force
+alarm      each alarm's newest state
+incident   alarms of one cause
+silence    until when alarms that match say nothing
+estimate   what quality without labels was thought to be, to be held against labels that come
 """
 
 from __future__ import annotations
 
-from sqlalchemy import Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
+from sqlalchemy import BigInteger, Column, Float, Index, Integer, LargeBinary, MetaData, String, Table, Text
 
 metadata = MetaData()
 
@@ -128,4 +137,103 @@ freeze = Table(
     Column("reason", Text, nullable=False),
     Column("actor", String(200), nullable=False),
     Column("created", Float, nullable=False),
+)
+
+profile = Table(
+    "profile",
+    metadata,
+    Column("endpoint", String(200), primary_key=True),
+    Column("seconds", Integer, primary_key=True, autoincrement=False),
+    Column("start", Integer, primary_key=True, autoincrement=False),
+    Column("version", String(200), primary_key=True),
+    Column("role", String(16), primary_key=True),
+    Column("stage", String(200), primary_key=True),
+    Column("segment", String(300), primary_key=True),
+    Column("data", LargeBinary, nullable=False),
+    Index("profile_age", "seconds", "start"),
+)
+
+folded = Table(
+    "folded",
+    metadata,
+    Column("slot", String(100), primary_key=True),
+    Column("position", BigInteger, nullable=False),
+)
+
+stream = Table(
+    "stream",
+    metadata,
+    Column("endpoint", String(200), primary_key=True),
+    Column("side", String(16), primary_key=True),
+    Column("column", String(300), primary_key=True),
+    Column("version", String(200), primary_key=True),
+    Column("state", LargeBinary, nullable=False),
+    Column("view", Text, nullable=False),
+)
+
+reference = Table(
+    "reference",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("endpoint", String(200), nullable=False),
+    Column("version", String(200), nullable=False),
+    Column("source", Text, nullable=False),
+    Column("time", Float, nullable=False),
+    Column("actor", String(200), nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("data", LargeBinary, nullable=False),
+    Index("reference_endpoint", "endpoint", "version"),
+)
+
+monitor = Table(
+    "monitor",
+    metadata,
+    Column("id", String(500), primary_key=True),
+    Column("number", Integer, primary_key=True, autoincrement=False),
+    Column("monitor", Text, nullable=False),
+)
+
+alarm = Table(
+    "alarm",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("monitor", String(500), nullable=False),
+    Column("endpoint", String(200), nullable=False),
+    Column("open", Integer, nullable=False),
+    Column("time", Float, nullable=False),
+    Column("alarm", Text, nullable=False),
+    Index("alarm_open", "open"),
+    Index("alarm_monitor", "monitor"),
+)
+
+incident = Table(
+    "incident",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("endpoint", String(200), nullable=False),
+    Column("open", Integer, nullable=False),
+    Column("time", Float, nullable=False),
+    Column("incident", Text, nullable=False),
+    Index("incident_open", "open"),
+)
+
+silence = Table(
+    "silence",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("match", String(500), nullable=False),
+    Column("until", Float, nullable=False),
+    Column("reason", Text, nullable=False),
+    Column("actor", String(200), nullable=False),
+    Column("created", Float, nullable=False),
+)
+
+estimate = Table(
+    "estimate",
+    metadata,
+    Column("endpoint", String(200), primary_key=True),
+    Column("version", String(200), primary_key=True),
+    Column("metric", String(100), primary_key=True),
+    Column("start", Integer, primary_key=True, autoincrement=False),
+    Column("estimate", Text, nullable=False),
 )

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 
 _DURATION = {"us": 1e-6, "ms": 1e-3, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0, "w": 604800.0}
@@ -46,3 +47,44 @@ def parse_size(text: str | int) -> int:
     if match is None or (unit not in _SIZE and unit + "B" not in _SIZE):
         raise ValueError(f"{text!r} is not a size; write it as 512KB, 64MB or 2GiB")
     return int(float(match.group(1)) * (_SIZE.get(unit) or _SIZE[unit + "B"]))
+
+
+def parse_share(text: str | int | float) -> float:
+    """A share of 1, from `99.9%` or 0.999. Errors: ValueError outside [0, 1].
+
+    >>> parse_share("5%"), parse_share(0.25)
+    (0.05, 0.25)
+    """
+    value = parse_threshold(text)
+    if not 0.0 <= value <= 1.0:
+        raise ValueError(f"{text!r} is not a share; write it as 99.9% or 0.999")
+    return value
+
+
+def parse_threshold(text: str | int | float) -> float:
+    """A number, a percentage (as a share of 1), or a duration (as seconds). Errors: ValueError.
+
+    >>> parse_threshold("5%"), parse_threshold("-3.5"), parse_threshold("500ms")
+    (0.05, -3.5, 0.5)
+    """
+    if isinstance(text, bool) or not isinstance(text, (int, float, str)):
+        raise ValueError(f"{text!r} is not a number; write it as 0.05, 5% or 500ms")
+    if isinstance(text, (int, float)):
+        return _finite(float(text), text)
+    raw = text.strip()
+    try:
+        value = float(raw[:-1]) / 100.0 if raw.endswith("%") else float(raw)
+    except ValueError:
+        pass
+    else:
+        return _finite(value, text)
+    try:
+        return parse_duration(raw)
+    except ValueError:
+        raise ValueError(f"{text!r} is not a number; write it as 0.05, 5% or 500ms") from None
+
+
+def _finite(value: float, text: object) -> float:
+    if not math.isfinite(value):
+        raise ValueError(f"{text!r} is not a number to compare with; write it as 0.05, 5% or 500ms")
+    return value

@@ -1,0 +1,1 @@
+"""Who is told, and how: one channel a file behind one small contract."""
