@@ -117,7 +117,7 @@ class Column(msgspec.Struct):
         self.low, self.high = min(self.low, float(values.min())), max(self.high, float(values.max()))
         if self._kll is None:
             self._kll = datasketches.kll_doubles_sketch(KLL_K)
-        self._kll.update(np.ascontiguousarray(values))
+        self._kll.update(np.require(values, requirements=["C", "W"]))
         self._kept = distinct.add(self._kept, distinct.hash_numbers(values))
 
     def add_items(self, counts: dict[str, int], missing: int = 0, count_rows: bool = True) -> None:

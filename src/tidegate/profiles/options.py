@@ -26,7 +26,7 @@ class ProfileOptions(Options):
     )
     time_column: str = Field("time", description="Of the reference file: the time of a row, where there is a season.")
     minimum_effect: float = Field(
-        0.05, ge=0, le=0.5, description="Smaller changes are no drift: distance between distributions, 0 to 1."
+        0.03, ge=0, le=0.5, description="Smaller changes are no drift: distance between distributions, 0 to 1."
     )
     ignore: list[str] = Field([], description="Columns that are not watched (ids, free text).")
 
