@@ -1,19 +1,26 @@
 """One pass from the committed positions to the journal's present end.
 
-    [lock -> chunks of every slot, up to BATCH_BYTES -> records -> a commit a table -> committed.json -> unlock] ...
+    [lock -> chunks of every slot, up to BATCH_BYTES -> records -> a commit a table -> committed.json
+          -> profiles and streams (watch.py) of the same rows -> unlock] ...
 
 Killed before a table's commit, its records are read again. Killed after it and before committed.json, they are read
 again, and dropped because the table's own position says that it has them. Each is tested with kill -9.
+
+Profiles have positions of their own. Where they are behind the tables (after a kill between the two, or a database that
+could not be written), they catch up from the journal first; the tables never wait for them.
 """
 
 from __future__ import annotations
 
+import contextlib
 import gc
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 from tidegate.errors import StateError
+from tidegate.ingest.watch import Watch
 from tidegate.storage.blobs import BlobStore
-from tidegate.storage.journal_reader import Damage, Position, read_chunk, segments
+from tidegate.storage.journal_reader import Chunk, Damage, Position, Record, read_chunk, segments
 from tidegate.storage.layout import Layout
 from tidegate.storage.log.columns import ColumnBook
 from tidegate.storage.log.feedback import feedback_frame, without_known_keys
@@ -22,6 +29,9 @@ from tidegate.storage.log.place import UNMATCHED, Directory, Share, deal
 from tidegate.storage.log.status import Committed, load_committed, save_committed
 from tidegate.storage.log.tables import Table, feedback, predictions, writing
 from tidegate.storage.options import LogOptions
+
+if TYPE_CHECKING:
+    import polars as pl
 
 BATCH_BYTES = 24 << 20
 _CHUNK_BYTES = 8 << 20
@@ -38,6 +48,10 @@ class Cycle:
         self._makers: dict[str, FrameMaker] = {}
         self._tables: dict[tuple[str, bool], Table] = {}
         self._swept: set[tuple[str, bool]] = set()
+        self.watch = Watch(layout)
+        self.watch_error = ""
+        self._level = False
+        """Whether the profiles are known to stand where the tables do."""
 
     def run(self, goes_on: Callable[[], bool] = lambda: True) -> Committed:
         """One pass; `goes_on` is asked between batches. Errors: StateError, OSError, DeltaError; what was committed
@@ -50,10 +64,14 @@ class Cycle:
                 with writing(self.layout):
                     self._tables.clear()
                     committed = load_committed(self.layout)
-                    if not self._batch(committed):
-                        return committed
-                if not goes_on():
+                    goes = self._batch(committed)
+                    if not self._level:
+                        self._catch_up(committed)
+                if not goes or not goes_on():
                     return committed
+        except BaseException:
+            self._lose()
+            raise
         finally:
             if collecting:
                 gc.enable()
@@ -74,6 +92,7 @@ class Cycle:
                     f"but the log has it up to {position.segment}: "
                     "was an older journal folder put back? Move its files away, or restore journal/ and log/ together"
                 )
+        self._watch(lambda: self.watch.begin({slot: position.pack() for slot, position in positions.items()}))
         shares: dict[str, Share] = {}
         moved: dict[str, Position] = {}
         damage: list[Damage] = []
@@ -99,11 +118,21 @@ class Cycle:
             if share.feedback:
                 committed.feedback += self._feedback(endpoint, share, moved)
         committed.note(damage)
-        committed.positions |= {slot: position.pack() for slot, position in moved.items()}
+        packed = {slot: position.pack() for slot, position in moved.items()}
+        committed.positions |= packed
         save_committed(self.layout, committed)
+        if self._level:
+            self._watch(lambda: self.watch.commit(packed))
         return bool(active)
 
     def _predictions(self, endpoint: str, share: Share, moved: dict[str, Position]) -> int:
+        frame = self._frame(endpoint, share)
+        self._append(endpoint, True, frame, moved)
+        if self._level and endpoint != UNMATCHED:
+            self._watch(lambda: self.watch.take(endpoint, frame, self._maker(endpoint).book))
+        return int(frame.height)
+
+    def _frame(self, endpoint: str, share: Share) -> pl.DataFrame:
         maker = self._maker(endpoint)
         for key in {(record.model, record.version) for record in share.predictions}:
             if key in self._directory.signatures:
@@ -111,8 +140,61 @@ class Cycle:
         frame = maker.frame(share.predictions)
         share.predictions.clear()
         maker.book.save()
-        self._append(endpoint, True, frame, moved)
-        return int(frame.height)
+        return frame
+
+    @property
+    def level(self) -> bool:
+        """Whether the profiles have all that the tables have."""
+        return self._level
+
+    # -- profiles -----------------------------------------------------------------------------------------------------
+
+    def _watch(self, act: Callable[[], None]) -> None:
+        """Do something for the profiles. Where that fails they fall behind, and the log goes on."""
+        try:
+            act()
+        except (
+            Exception
+        ) as exc:  # a locked database, a full disk, or a value that nobody thought of: never the log's end
+            self.watch_error = f"{type(exc).__name__}: {exc}"
+            self._lose()
+
+    def _lose(self) -> None:
+        self._level = False
+        with contextlib.suppress(StateError):
+            self.watch.abandon()
+
+    def _catch_up(self, committed: Committed) -> None:
+        """Fold what the tables have and the profiles haven't, from the journal. After it they are level, or say why not."""
+        journal = segments(self.layout.journal)
+        goal = {slot: committed.position(slot) for slot in journal}
+        try:
+            self.watch.begin({slot: position.pack() for slot, position in goal.items()})
+            places = {slot: Position.unpack(self.watch.positions[slot]) for slot in journal}
+            while behind := [slot for slot in journal if places[slot] < goal[slot]]:
+                moved: dict[str, int] = {}
+                for slot in behind:
+                    chunk = read_chunk(journal[slot], places[slot], _CHUNK_BYTES)
+                    if chunk is None or chunk.start > goal[slot]:
+                        places[slot] = goal[
+                            slot
+                        ]  # the journal no longer has it: what is lost to profiles is in the log
+                        moved[slot] = goal[slot].pack()
+                        continue
+                    shares = deal(chunk, _before(chunk, goal[slot]), self._directory)
+                    for endpoint, share in shares.items():
+                        if share.predictions and endpoint != UNMATCHED:
+                            frame = self._frame(endpoint, share)
+                            self.watch.take(endpoint, frame, self._maker(endpoint).book)
+                    places[slot] = min(chunk.end, goal[slot])
+                    moved[slot] = places[slot].pack()
+                self.watch.commit(moved)
+        except Exception as exc:
+            self.watch_error = f"{type(exc).__name__}: {exc}"
+            self._lose()
+        else:
+            self.watch_error = ""
+            self._level = True
 
     def _feedback(self, endpoint: str, share: Share, moved: dict[str, Position]) -> int:
         table = self._table(endpoint, False)
@@ -155,3 +237,11 @@ class Cycle:
         maker.blobs.share = options.blob_sample
         maker.blobs.limit = options.blob_size
         return maker
+
+
+def _before(chunk: Chunk, goal: Position) -> list[Record | None]:
+    """The chunk's records that begin before `goal`."""
+    records = chunk.records()
+    if chunk.end <= goal or chunk.start.segment != goal.segment:
+        return records
+    return [record if at < goal.offset else None for record, at in zip(records, chunk.offsets(), strict=True)]

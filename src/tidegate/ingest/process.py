@@ -68,6 +68,7 @@ class Process:
         self._upkeep_at = 0.0
         self._expire_at = 0.0
         self._options_stamp = 0
+        self._looked = False
 
     def run(self) -> int:
         """Until `stop` is set; 0 when the last cycle went well. The caller holds run/ingest.lock."""
@@ -92,7 +93,7 @@ class Process:
     def _pass(self, last: bool = False) -> bool:
         try:
             self._refresh_options()
-            if self._lag():
+            if self._lag() or self._profiles_behind():
                 self._ingest()
             else:
                 self._caught_up = time.time()
@@ -104,7 +105,8 @@ class Process:
             self._status.state = "retrying"
             _log(f"can't write the prediction log, will try again: {self._status.error}")
             return False
-        self._status.error = ""
+        late = self._cycle.watch_error if self._cycle is not None else ""
+        self._status.error = f"profiles are behind: {late}" if late else ""
         self._status.state = "running"
         return True
 
@@ -125,10 +127,12 @@ class Process:
                 f"{damage.slot} segment {damage.segment} byte {damage.offset}: "
                 f"{damage.length} bytes skipped: {damage.reason}"
             )
-        drop_segments(self.layout, self.options)
+        drop_segments(self.layout, self.options, self._cycle.watch.positions)
 
     def _keep(self) -> None:
         now = time.monotonic()
+        if self._cycle is not None:
+            self._cycle.watch.keep(now)
         if self._cycle is not None and self._cycle.touched and now >= self._upkeep_at:
             from tidegate.ingest.upkeep import compact
 
@@ -152,6 +156,19 @@ class Process:
         if stamp != self._options_stamp:
             self.options = load_options(self.layout)
             self._options_stamp = stamp
+
+    def _profiles_behind(self) -> bool:
+        if self._cycle is not None:
+            return not self._cycle.level
+        if self._looked:
+            return False
+        from tidegate.storage.profiles import ProfileStore
+
+        store = ProfileStore(self.layout)
+        folded = store.positions()
+        store.close()
+        self._looked = True
+        return any(folded.get(slot, at) < at for slot, at in self._committed.positions.items())
 
     def _lag(self) -> int:
         return sum(behind(self.layout.journal, self._positions()).values())

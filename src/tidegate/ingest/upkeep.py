@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+from collections.abc import Mapping
 
 import msgspec
 
@@ -34,12 +35,16 @@ def held(layout: Layout) -> dict[str, int]:
     return first
 
 
-def drop_segments(layout: Layout, options: LogOptions) -> int:
-    """Delete the segments that every table has wholly and nobody holds. The newest of each slot stays, so that numbers
-    never come back. How many."""
+def drop_segments(layout: Layout, options: LogOptions, folded: Mapping[str, int] | None = None) -> int:
+    """Delete the segments that every table (and the profiles, up to `folded`) has wholly and nobody holds. How many.
+
+    The newest of each slot stays, so that numbers never come back."""
     with writing(layout):
         committed = load_committed(layout)
         needed = held(layout)
+        for slot, packed in (folded or {}).items():
+            first = Position.unpack(packed).segment
+            needed[slot] = min(first, needed.get(slot, first))
         old = [
             segment
             for slot, files in segments(layout.journal).items()

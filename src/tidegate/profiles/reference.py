@@ -12,17 +12,18 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
-import polars as pl
 
 from tidegate.errors import ConfigError
 from tidegate.profiles.column import Column, Packed
-from tidegate.profiles.frames import counts_of, kind_of, numbers_of
 from tidegate.types.monitoring import Side
+
+if TYPE_CHECKING:
+    import polars as pl
 
 Numbers = npt.NDArray[np.float64]
 
@@ -128,6 +129,8 @@ def decode(data: bytes, *, id: int = 0, version: str = "", time: float = 0.0) ->
 
 def make(frame: pl.DataFrame, sides: Mapping[str, Side], source: str, *, season: pl.Series | None = None) -> Reference:
     """Summarise rows whose columns are named as in the log; only those in `sides`. `season` is each row's time."""
+    from tidegate.profiles.frames import counts_of, kind_of, numbers_of
+
     columns: dict[str, Column] = {}
     samples: dict[str, Numbers] = {}
     counts: dict[str, dict[str, int]] = {}
@@ -192,6 +195,8 @@ def centres(values: Numbers, hours: npt.NDArray[np.intp]) -> list[float]:
 
 def read_file(path: Path, names: Mapping[str, str], most: int = 1_000_000) -> pl.DataFrame:
     """A Parquet or CSV file's first rows, its columns renamed by `names` (file's -> log's). Errors: ConfigError."""
+    import polars as pl
+
     path = Path(path)
     if path.suffix.lower() not in {".parquet", ".pq", ".csv"}:
         raise ConfigError(f"reference {path}: it must be a Parquet (.parquet) or CSV (.csv) file")

@@ -1,0 +1,332 @@
+"""Frames of the log -> profiles and streams, in one transaction with how far they are.
+
+    begin(positions)                     where slots stand that were never folded
+    take(endpoint, frame, book)          fold into minutes, feed the detectors        (memory alone)
+    commit(positions)                    deltas, streams, positions: one transaction
+    learn                                references: training files, or the first rows of the log
+
+A batch that fails before `commit` leaves nothing: `abandon` drops what memory has, and the next one begins from the store.
+"""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+import polars as pl
+
+from tidegate.detectors.streams import ROLES, Streams
+from tidegate.errors import TidegateError
+from tidegate.profiles.fold import Minutes, fold
+from tidegate.profiles.reference import Reference, make, read_file
+from tidegate.profiles.settings import EndpointSettings, MonitoringSettings, read_settings
+from tidegate.storage.layout import Layout
+from tidegate.storage.log.columns import ColumnBook
+from tidegate.storage.log.tables import predictions
+from tidegate.storage.profiles import ProfileStore, StoredStream
+from tidegate.types.inference import Signature
+from tidegate.types.monitoring import Side
+
+ROLL_EVERY = 20.0
+EXPIRE_EVERY = 3600.0
+LEARN_EVERY = 2.0
+SEGMENTS = 20
+ACTOR = "ingest"
+
+
+class Endpoint:
+    """What is kept in memory of one endpoint."""
+
+    def __init__(self, name: str, settings: EndpointSettings | None) -> None:
+        self.name = name
+        self.settings = settings
+        self.streams = Streams(name, settings.minimum_effect, settings.ignore) if settings else Streams(name)
+        self.references: dict[str, Reference] = {}
+        self.known: dict[str, set[str]] = {}
+        self.versions: dict[str, int] = {}
+        """Answered rows of each version, those before this process from the profiles."""
+        self.tried: dict[str, float] = {}
+        self.sides: dict[str, Side] = {}
+        self.columns = 0
+        self.owners: dict[tuple[str, str], set[str]] = {}
+
+
+class Watch:
+    """Of one ingest process."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._store = ProfileStore(layout)
+        self._settings = MonitoringSettings()
+        self._stamp = -1
+        self._endpoints: dict[str, Endpoint] = {}
+        self._deltas: Minutes = {}
+        self._fed: set[str] = set()
+        self._rolled = self._expired = 0.0
+        self.positions = self._store.positions()
+
+    def close(self) -> None:
+        """Give the database back."""
+        self._store.close()
+
+    # -- a batch ------------------------------------------------------------------------------------------------------
+
+    def begin(self, positions: Mapping[str, int]) -> None:
+        """A batch begins. Slots that were never folded begin at `positions` (packed)."""
+        self._refresh()
+        new = {slot: at for slot, at in positions.items() if slot not in self.positions}
+        if new:
+            self._store.start_at(new)
+            self.positions |= new
+
+    def take(self, endpoint: str, frame: pl.DataFrame, book: ColumnBook) -> None:
+        """Count a frame of an endpoint's rows."""
+        if not frame.height:
+            return
+        kept = self._endpoint(endpoint)
+        self._columns(kept, book)
+        settings = kept.settings
+        segments = [name for name in (settings.segments if settings else []) if name in frame.columns]
+        for name in segments:
+            known = kept.known.setdefault(name, set())
+            if len(known) < SEGMENTS:
+                values = frame[name].cast(pl.String).drop_nulls().unique(maintain_order=True).to_list()
+                known |= set(values[: SEGMENTS - len(known)])
+        minutes = fold(
+            endpoint, frame, kept.sides,
+            belongs=lambda model, version, column: self._belongs(kept, book, model, version, column),
+            segments=segments, known=kept.known, reference=self._merged(kept),
+        )  # fmt: skip
+        for place, profile in minutes.items():
+            have = self._deltas.get(place)
+            if have is None:
+                self._deltas[place] = profile
+            else:
+                have.merge(profile)
+        if settings is not None and settings.reference != "none":
+            kept.streams.feed(frame)
+            self._fed.add(endpoint)
+            self._count(kept, frame)
+
+    def commit(self, positions: Mapping[str, int]) -> None:
+        """Write all that was taken since `begin`, and how far each slot is now (packed)."""
+        streams = [
+            StoredStream(view, state)
+            for name in sorted(self._fed)
+            for view, state in self._endpoints[name].streams.views()
+        ]
+        self._store.commit(self._deltas, streams, positions)
+        self.positions |= positions
+        self._deltas, self._fed = {}, set()
+
+    def abandon(self) -> None:
+        """Forget what was taken and not committed: the next batch starts from what is stored."""
+        self._deltas, self._fed = {}, set()
+        self._endpoints = {}
+        self.positions = self._store.positions()
+
+    def keep(self, now: float) -> None:
+        """Now and then: learn references, roll up, expire. `now` of a steady clock."""
+        self._refresh()
+        for kept in list(self._endpoints.values()):
+            self._learn(kept, now)
+        if now - self._rolled >= ROLL_EVERY:
+            self._store.roll_up()
+            self._rolled = now
+        if now - self._expired >= EXPIRE_EVERY:
+            settings = self._settings
+            self._store.expire(settings.minutes, settings.hours, settings.days)
+            self._expired = now
+
+    # -- settings and columns -----------------------------------------------------------------------------------------
+
+    def _refresh(self) -> None:
+        path = self._layout.run / "monitoring.json"
+        try:
+            stamp = path.stat().st_mtime_ns
+        except FileNotFoundError:
+            return
+        if stamp == self._stamp:
+            return
+        self._stamp = stamp
+        settings = read_settings(path)
+        for name in list(self._endpoints):
+            if settings.endpoints.get(name) != self._settings.endpoints.get(name):
+                del self._endpoints[name]
+        self._settings = settings
+
+    def _endpoint(self, name: str) -> Endpoint:
+        kept = self._endpoints.get(name)
+        if kept is None:
+            kept = self._endpoints[name] = Endpoint(name, self._settings.endpoints.get(name))
+            self._restore(kept)
+        return kept
+
+    def _columns(self, kept: Endpoint, book: ColumnBook) -> None:
+        if len(book.columns) != kept.columns:
+            kept.sides = {column.name: column.side for column in book.columns if not column.type.startswith("list<")}
+            kept.columns = len(book.columns)
+            kept.owners.clear()
+
+    def _belongs(self, kept: Endpoint, book: ColumnBook, model: str, version: str, column: str) -> bool:
+        """Whether a version has a column: by its signatures; what they don't name (descriptors, free tables) belongs to all."""
+        owned = kept.owners.get((model, version))
+        if owned is None:
+            signatures = book.known(model, version)
+            owned = kept.owners[model, version] = _of_signatures(book, signatures) if signatures else set(kept.sides)
+        return column in owned
+
+    def _merged(self, kept: Endpoint) -> Reference | None:
+        merged = kept.references.get("")
+        for version, reference in kept.references.items():
+            if version:
+                merged = reference if merged is None else merged.together(reference)
+        return merged
+
+    # -- references ---------------------------------------------------------------------------------------------------
+
+    def _restore(self, kept: Endpoint) -> None:
+        settings = kept.settings
+        if settings is None or settings.reference == "none":
+            return
+        stored: dict[tuple[str, str], dict[str, bytes]] = {}
+        for one in self._store.stored_streams(kept.name):
+            stored.setdefault((one.view.side, one.view.version), {})[one.view.column] = one.state
+        now = time.time()
+        for version in {key.version for key in self._store.keys(kept.name, 0.0, now + 60.0) if key.version}:
+            kept.versions[version] = self._store.read(kept.name, 0.0, now + 60.0, version=version).rows
+        reference = self._store.newest_reference(kept.name, "")
+        if reference is not None and reference.source == self._source(settings):
+            kept.references[""] = reference
+            kept.streams.set_reference("input", "", reference, stored.get(("input", "")))
+        for version in {version for side, version in stored if side == "output"}:
+            found = self._store.newest_reference(kept.name, version)
+            if found is not None:
+                kept.references[version] = found
+                kept.streams.set_reference("output", version, found, stored.get(("output", version)))
+
+    def _source(self, settings: EndpointSettings) -> str:
+        """Where the inputs' reference is from, in words that change when it does."""
+        if settings.reference == "first" or (settings.reference == "training" and not self._file(settings)):
+            return f"first {settings.first_rows} rows"
+        return f"file {self._file(settings)}"
+
+    def _file(self, settings: EndpointSettings) -> str:
+        if settings.reference == "training":
+            return settings.files.get(settings.stable, "")
+        return settings.reference if settings.reference not in ("first", "none") else ""
+
+    def _count(self, kept: Endpoint, frame: pl.DataFrame) -> None:
+        served = frame.filter((pl.col("status") == 200) & pl.col("role").is_in(ROLES))
+        for version, count in served["version"].value_counts().iter_rows():
+            kept.versions[version] = kept.versions.get(version, 0) + count
+
+    def _learn(self, kept: Endpoint, now: float) -> None:
+        settings = kept.settings
+        if settings is None or settings.reference == "none":
+            return
+        if "" not in kept.references and self._due(kept, "", now):
+            made = (
+                self._from_file(kept, settings)
+                if self._file(settings)
+                else self._first_rows(kept, settings, "input", "")
+            )
+            self._adopt(kept, "input", "", made)
+        for version, rows in list(kept.versions.items()):
+            if version not in kept.references and rows and self._due(kept, version, now):
+                self._adopt(kept, "output", version, self._first_rows(kept, settings, "output", version))
+
+    def _due(self, kept: Endpoint, version: str, now: float) -> bool:
+        if now - kept.tried.get(version, -1e9) < LEARN_EVERY:
+            return False
+        kept.tried[version] = now
+        return True
+
+    def _adopt(self, kept: Endpoint, side: Side, version: str, made: Reference | None) -> None:
+        if made is None or not made.columns:
+            return
+        made.version = version
+        made.id = self._store.put_reference(kept.name, version, made, ACTOR)
+        self._store.drop_streams(kept.name, side, version)
+        kept.references[version] = made
+        kept.streams.set_reference(side, version, made)
+
+    def _from_file(self, kept: Endpoint, settings: EndpointSettings) -> Reference | None:
+        path = self._file(settings)
+        book = ColumnBook(self._layout.log(kept.name) / "columns.json")
+        names = {column.source: column.name for column in book.columns if column.side == "input" and not column.part}
+        parts = [column.name for column in book.columns if column.side == "input" and column.part]
+        try:
+            frame = read_file(Path(path), names)
+        except TidegateError as exc:
+            _log(f"{kept.name}: {exc}; the first {settings.first_rows} rows are taken instead")
+            return self._first_rows(kept, settings, "input", "")
+        sides = {column.name: column.side for column in book.columns if column.side == "input"}
+        if parts and not any(name in frame.columns for name in parts):
+            wide = [name for name in frame.columns if frame.schema[name].is_numeric()][: len(parts)]
+            if len(wide) == len(parts):  # one tensor of all features, in the file's order
+                frame = frame.rename(dict(zip(wide, parts, strict=True)))
+        season = _times(frame, settings)
+        if not any(name in sides for name in frame.columns):
+            return None
+        return make(frame, sides, self._source(settings), season=season)
+
+    def _first_rows(self, kept: Endpoint, settings: EndpointSettings, side: Side, version: str) -> Reference | None:
+        """From the log, once there are enough rows."""
+        total = sum(kept.versions.values()) if side == "input" else kept.versions.get(version, 0)
+        if total < settings.first_rows:
+            return None
+        table = predictions(self._layout, kept.name)
+        table.open()
+        scan = table.scan()
+        if scan is None:
+            return None
+        chosen = scan.filter((pl.col("status") == 200) & pl.col("role").is_in(ROLES) & pl.col("mirror_of").is_null())
+        if version:
+            chosen = chosen.filter(pl.col("version") == version)
+        sides = {name: of for name, of in kept.sides.items() if of == side}
+        names = [name for name in chosen.collect_schema().names() if name in sides]
+        rows = chosen.select(["time", *names]).sort("time").head(settings.first_rows).collect()
+        if rows.height < settings.first_rows:
+            return None
+        used = [name for name in names if rows[name].null_count() < rows.height]
+        season = rows["time"] if settings.season == "hourOfWeek" and side == "input" else None
+        source = f"first {settings.first_rows} rows"
+        return make(rows.select(used), {name: sides[name] for name in used}, source, season=season)
+
+
+def _times(frame: pl.DataFrame, settings: EndpointSettings) -> pl.Series | None:
+    if settings.season != "hourOfWeek":
+        return None
+    name = settings.time_column
+    if name not in frame.columns:
+        _log(f"the reference has no column {name!r} (timeColumn), so that it has no season")
+        return None
+    series = frame[name]
+    if series.dtype == pl.String:
+        series = series.str.to_datetime(strict=False)
+    return series if series.dtype.is_temporal() else None
+
+
+def _of_signatures(book: ColumnBook, signatures: list[Signature]) -> set[str]:
+    inputs = {spec.name for signature in signatures for spec in signature.inputs}
+    outputs = {spec.name for signature in signatures for spec in signature.outputs}
+    named = {"input": inputs, "output": outputs}
+    everywhere = {
+        side: {
+            name for known in book.signatures for name in (spec.name for spec in getattr(known.signature, f"{side}s"))
+        }
+        for side in ("input", "output")
+    }
+    return {
+        column.name
+        for column in book.columns
+        if column.source in named[column.side] or column.source not in everywhere[column.side]
+    }
+
+
+def _log(message: str) -> None:
+    sys.stderr.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} ingest: {message}\n")
+    sys.stderr.flush()
