@@ -18,9 +18,10 @@ from typing import Any
 import msgspec
 
 from tidegate.auth.policy import keys_required
-from tidegate.config import Project, load_project, parse_project
+from tidegate.config import Endpoint, Project, load_project, parse_project
 from tidegate.errors import ConfigError, Conflict, StateError
 from tidegate.gateway.settings import GatewaySettings
+from tidegate.profiles.settings import EndpointSettings, MonitoringSettings
 from tidegate.rollout.reconcile import Wanted
 from tidegate.runner.options import VersionOptions
 from tidegate.storage.layout import Layout, write_atomic
@@ -172,7 +173,21 @@ def pin(
             versions[version] = _pin_version(options, base, layout, where, progress, copy)
         models[name] = model.model_copy(update={"versions": versions})
     keys_required(project.server.host, project.server.keys)
-    return project.model_copy(update={"models": models})
+    endpoints = {
+        name: _pin_endpoint(name, options, base, layout, progress, copy) for name, options in project.endpoints.items()
+    }
+    return project.model_copy(update={"models": models, "endpoints": endpoints})
+
+
+def _pin_endpoint(
+    name: str, endpoint: Endpoint, base: Path, layout: Layout, progress: Progress | None, copy: bool
+) -> Endpoint:
+    reference = endpoint.monitoring.profiles.reference
+    if reference in ("training", "first", "none"):
+        return endpoint
+    path = _existing(base, reference, f"endpoints.{name}.monitoring.profiles.reference")
+    profiles = endpoint.monitoring.profiles.model_copy(update={"reference": _store(path, layout, progress, copy)})
+    return endpoint.model_copy(update={"monitoring": endpoint.monitoring.model_copy(update={"profiles": profiles})})
 
 
 def _pin_version(
@@ -330,11 +345,35 @@ def gateway_settings(project: Project, http: int, grpc: int) -> GatewaySettings:
     )
 
 
+def ingest_settings(project: Project) -> MonitoringSettings:
+    """What run/monitoring.json holds: what ingest needs for profiles and detectors."""
+    kept = project.monitoring.retention
+    endpoints = {}
+    for name, endpoint in project.endpoints.items():
+        versions = project.models[endpoint.model].versions
+        stable = max(endpoint.split, key=lambda version: endpoint.split[version], default="")
+        options = endpoint.monitoring.profiles
+        endpoints[name] = EndpointSettings(
+            model=endpoint.model,
+            stable=stable,
+            files={version: given.reference for version, given in versions.items() if given.reference},
+            reference=options.reference,
+            first_rows=options.first_rows,
+            segments=options.segments,
+            season=options.season,
+            time_column=options.time_column,
+            minimum_effect=options.minimum_effect,
+            ignore=options.ignore,
+        )
+    return MonitoringSettings(endpoints, kept.minutes, kept.hours, kept.days)
+
+
 def write_settings(layout: Layout, project: Project, http: int, grpc: int) -> None:
     """The files that processes read when they start."""
     write_atomic(layout.run / "gateway.json", msgspec.json.encode(gateway_settings(project, http, grpc)))
     write_atomic(layout.run / "project.json", project.model_dump_json(by_alias=True).encode())
     write_atomic(layout.run / "log.json", project.log.model_dump_json(by_alias=True).encode())
+    write_atomic(layout.run / "monitoring.json", msgspec.json.encode(ingest_settings(project)))
 
 
 def differences(before: str, after: str) -> list[str]:

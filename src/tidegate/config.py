@@ -19,6 +19,7 @@ from ruamel.yaml.error import YAMLError
 
 from tidegate.errors import ConfigError
 from tidegate.gateway.options import EndpointOptions, ServerOptions
+from tidegate.monitoring.options import EndpointMonitoring, MonitoringOptions
 from tidegate.plugins import nearest
 from tidegate.rollout.compile import compile_plan
 from tidegate.rollout.options import RolloutOptions, StrategyOptions
@@ -42,10 +43,13 @@ class ModelOptions(Options):
 
 
 class Endpoint(EndpointOptions):
-    """An endpoint, with how a new version takes it over."""
+    """An endpoint, with how a new version takes it over and what is watched."""
 
     strategy: StrategyOptions = Field(
         default_factory=StrategyOptions, description="How a new version takes over; by default in the canary's steps."
+    )
+    monitoring: EndpointMonitoring = Field(
+        default_factory=EndpointMonitoring, description="What is watched here, and against what."
     )
 
 
@@ -56,6 +60,9 @@ class Project(Options):
     server: ServerOptions = Field(default_factory=ServerOptions)
     log: LogOptions = Field(default_factory=LogOptions)
     analysis: RolloutOptions = Field(default_factory=RolloutOptions, description="Analysis templates of your own.")
+    monitoring: MonitoringOptions = Field(
+        default_factory=MonitoringOptions, description="Alarms: their budget, thresholds, and who is told."
+    )
     models: dict[str, ModelOptions] = Field(default_factory=dict)
     endpoints: dict[str, Endpoint] = Field(default_factory=dict)
 
