@@ -17,6 +17,7 @@ import msgspec
 
 from tidegate.errors import ConfigError
 from tidegate.plugins import nearest
+from tidegate.rollout.evidence.named import KNOWN, lookup
 from tidegate.rollout.options import (
     AnalysisOptions,
     BlueGreenOptions,
@@ -289,15 +290,26 @@ def _metrics(catalogue: _Catalogue, templates: Iterable[str], options: ErrorCont
 def _metric(template: str, option: MetricOptions) -> MetricSpec:
     measure = option.measure or option.name
     where = f"analysis.templates.{template}.metrics"
-    if measure not in MEASURES and not _is_object(measure):
+    named = lookup(measure)
+    if named is None and measure not in MEASURES and not _is_object(measure):
+        known = (*MEASURES, *KNOWN)
         raise ConfigError(
-            f"{where}: there is no measure {measure!r}.{nearest(measure, MEASURES)} Known: {', '.join(MEASURES)}, "
-            "or a function of yours as module:object"
+            f"{where}: there is no measure {measure!r}.{nearest(measure, known)} Known: {', '.join(known)}, "
+            "or a function of yours as module:object. A metric of a window (a mean, an AUC) has no value of one unit: "
+            "give it a monitor instead"
         )
+    if named is not None:
+        measure = named.measure
     method = option.method or _METHODS.get(measure, "rate")
     if measure == "disagreement" and method != "paired":
         raise ConfigError(f"{where}.{option.name}.method: disagreement compares pairs; its method is paired")
-    source: Arms = "paired" if method == "paired" else "labels" if measure in _LABELLED else "live"
+    source: Arms = (
+        "paired"
+        if method == "paired"
+        else "labels"
+        if measure in _LABELLED or (named is not None and named.source == "labels")
+        else "live"
+    )
     return MetricSpec(
         name=option.name,
         measure=measure,
@@ -309,7 +321,7 @@ def _metric(template: str, option: MetricOptions) -> MetricSpec:
         floor=option.floor,
         margin=option.margin,
         maturation=option.maturation if source == "labels" else 0.0,
-        quantile=option.quantile,
+        quantile=named.quantile if named is not None and named.quantile else option.quantile,
         threshold=(option.threshold or 0.0) * 1e6,
         tolerance=option.tolerance,
         options=option.options,

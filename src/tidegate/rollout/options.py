@@ -174,7 +174,9 @@ class MetricOptions(Options):
 
     name: str = Field(description="error, timeout, null, latency, wrong, disagreement, output, score; or any name.")
     measure: str | None = Field(
-        None, description="What is counted, where the name doesn't say it: one of the names above, or module:object."
+        None,
+        description="What is counted, where the name doesn't say it: one of the names above, a metric's id "
+        "(input.missing.Humidity, output.share.label=spam, behaviour.redo), or module:object.",
     )
     method: Literal["rate", "common-rate", "categorical", "score", "paired"] | None = Field(
         None, description="The e-process; chosen by the measure."

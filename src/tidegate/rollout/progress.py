@@ -24,6 +24,8 @@ class Surroundings(msgspec.Struct, frozen=True):
     broken: str = ""
     """The canary can't be loaded at all."""
     frozen: str = ""
+    drift: str = ""
+    """What comes in has changed, for both versions alike: what is learned now is of other traffic than before."""
 
 
 class Move(msgspec.Struct, frozen=True):
@@ -50,6 +52,8 @@ def advance(state: RolloutState, judgement: Judgement | None, around: Surroundin
         return None
     if judgement.outcome == "Error":
         return _hold(state, judgement.reason or "blind", judgement.message)
+    if around.drift:
+        return _hold(state, "drift", around.drift)
     step = state.plan.steps[state.step]
     if judgement.outcome == "Inconclusive":
         if step.on_inconclusive == "pause":

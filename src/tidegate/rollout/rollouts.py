@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tidegate.errors import Conflict
+from tidegate.rollout.drift import Drifts
 from tidegate.rollout.outcome import final_split, outcome
 from tidegate.rollout.overlay import salt
 from tidegate.rollout.progress import Surroundings, back, end
@@ -39,6 +40,7 @@ class Rollouts:
         self._store = RolloutStore(layout)
         self._runs: dict[int, Run] = {}
         self._freezes: list[Freeze] = []
+        self._drifts = Drifts(layout.run / "drift.json")
         self._freezes_at = -FREEZES_EVERY
         self._said: dict[int, str] = {}
 
@@ -115,6 +117,7 @@ class Rollouts:
             not_ready="" if ready else f"waits for version {name} to be ready{why}",
             broken=f"version {name} can't be loaded{why}" if broken else "",
             frozen=frozen_text(frozen) if frozen is not None else "",
+            drift=self._drifts.of(state.endpoint),
         )
 
     def _dequeue(self, run: Run) -> None:

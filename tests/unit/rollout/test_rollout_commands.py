@@ -164,6 +164,13 @@ def test_what_cannot_be_measured_pauses_and_goes_on_by_itself(layout: Layout, st
     again = advance(held.state, Judgement("Running", "pause", ""), Surroundings(0.0))
     assert again is not None
     assert again.state.reason == "pause"
+    drifted = advance(state, Judgement("Successful", "", ""), Surroundings(0.0, drift="Humidity is higher"))
+    assert drifted is not None and (drifted.state.phase, drifted.state.reason) == ("Paused", "drift")
+    assert advance(drifted.state, Judgement("Successful", "", ""), Surroundings(0.0, drift="still")) is None
+    over = advance(drifted.state, Judgement("Running", "", ""), Surroundings(0.0))
+    assert over is not None and over.event == "resume"
+    worse = advance(drifted.state, Judgement("Failed", "alarm", "bad"), Surroundings(0.0, drift="still"))
+    assert worse is not None and worse.state.phase == "Degraded", "drift holds no alarm back"
     stuck = advance(state, Judgement("Error", "srm", "shares"), Surroundings(0.0))
     assert stuck is not None
     assert advance(stuck.state, Judgement("Successful", "pause", ""), Surroundings(0.0)) is None

@@ -17,6 +17,7 @@ import msgspec
 from tidegate.rollout.evidence.exposure import Exposures
 from tidegate.rollout.evidence.labels import Labels
 from tidegate.rollout.evidence.measures import SIMPLE, Custom, Latency, Measure, Output, size_of
+from tidegate.rollout.evidence.named import measure_of
 from tidegate.rollout.evidence.order import Done, Order, Released
 from tidegate.rollout.evidence.outputs import chosen, differs
 from tidegate.rollout.evidence.stage import Stage, Tag, tag
@@ -330,6 +331,9 @@ class Collector:
             latency = Latency(spec, self._thresholds.get(spec.name, 0.0))
             self._latencies.append((spec.name, latency))
             return latency
+        named = measure_of(spec.measure, spec.options)
+        if named is not None:
+            return named
         known = self._classes.setdefault(spec.name, [])
         if spec.measure == "output":
             return Output(known)

@@ -15,6 +15,7 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from tidegate.rollout.evidence.measures import BINS, bin_of
+from tidegate.rollout.evidence.named import EVENTS
 from tidegate.rollout.evidence.stage import Stage, tag
 from tidegate.rollout.judge import LABELS
 from tidegate.routing.assign import exactly
@@ -108,7 +109,14 @@ class Labels:
         there = set(rows.collect_schema().names())
         outputs = [name for name in outputs if name in there]
         needed = ["time", "assignment", "role", "unit", "fallback_of", "label", "label_text", "label_time"]
-        return rows.filter(mine).select([*needed, *outputs]).sort("time").collect(), outputs
+        events = sorted({EVENTS[spec.measure][0] for spec in self._specs if spec.measure in EVENTS})
+        chosen = rows.filter(mine)
+        for name in events:
+            heard = found.feedback.filter((pl.col("type") == "event") & (pl.col("name") == name))
+            first = heard.group_by("prediction_id").agg(pl.col("received").min().alias(f"event:{name}"))
+            chosen = chosen.join(first, on="prediction_id", how="left")
+        needed += [f"event:{name}" for name in events]
+        return chosen.select([*needed, *outputs]).sort("time").collect(), outputs
 
     def _count(self, rows: pl.DataFrame, outputs: list[str]) -> dict[str, list[Batch]]:
         import polars as pl
@@ -121,7 +129,11 @@ class Labels:
         known = rows["label"].is_not_null() | rows["label_text"].is_not_null()
         in_time = rows.select((pl.col("label_time") <= pl.col("time") + deadline).fill_null(False)).to_series()
         labelled = (known & in_time).to_list()
-        table = rows.select(["assignment", "role", "unit", "fallback_of", "label", "label_text", *outputs]).to_dicts()
+        heard = [name for name in rows.columns if name.startswith("event:")]
+        happened = [(pl.col(name) <= pl.col("time") + deadline).fill_null(False).alias(name) for name in heard]
+        kept = ["assignment", "role", "unit", "fallback_of", "label", "label_text"]
+        table = rows.select([*kept, *happened, *outputs]).to_dicts()
+        only_events = all(spec.measure in EVENTS for spec in self._specs)
         stages: dict[float, Stage] = {}
         for row, has in zip(table, labelled, strict=True):
             where = tag(row["assignment"])
@@ -135,12 +147,18 @@ class Labels:
                 continue
             if unit and stage.sticky and not self._is_new(where.weight, unit):
                 continue
-            if not has:
-                continue
             canary = row["role"] == "canary" or bool(row["fallback_of"])
             share = stage.share(unit)
+            for spec in self._specs:
+                if spec.measure in EVENTS:  # every matured prediction counts: that nothing came says something too
+                    event, bad = EVENTS[spec.measure]
+                    _add(counts, (spec.name, where.step, share), 2, int(row[f"event:{event}"] == bad), canary)
+            if not has or only_events:
+                continue
             _add(counts, (LABELS, where.step, share), 1, 0, canary)
             for spec in self._specs:
+                if spec.measure in EVENTS:
+                    continue
                 category = self._category(spec, row, outputs, canary)
                 if category is not None:
                     _add(

@@ -80,6 +80,28 @@ def test_wrong_answers_by_arm_once_they_have_matured(layout: Layout) -> None:
     assert look_again(labels) == {}, "each prediction is counted once"
 
 
+def test_events_count_for_every_prediction_that_has_matured(layout: Layout) -> None:
+    story = Story(layout)
+    spec = MetricSpec("redo", "behaviour.redo", "rate", "labels", maturation=60.0)
+
+    def event(id: str, name: str, after: float) -> None:
+        moment = story.now + int((after - 100) * SECOND)
+        story.worker.feedback(id, type="event", name=name, value=1, time=moment, received=moment)
+
+    event(story.tell(100, 1, None, canary=True), "redo", 5)
+    event(story.tell(100, 1, None, canary=True), "click", 5)
+    event(story.tell(100, 1, None, canary=True), "redo", 70)  # too late
+    story.tell(100, 1, None)
+    event(story.tell(100, 1, None), "redo", 1)
+    found = look(made(layout, spec))
+    (redo,) = found["redo"]
+    assert (redo.canary, redo.stable) == ((2, 1), (1, 1))
+    assert LABELS not in found, "an endpoint that hears of events alone has no labels to be biased"
+    clicks = msgspec.structs.replace(spec, name="click", measure="behaviour.click")
+    (click,) = look(made(layout, clicks))["click"]
+    assert (click.canary, click.stable) == ((1, 2), (0, 2)), "bad is that nobody clicked"
+
+
 def look_again(labels: Labels) -> dict[str, list[Batch]]:
     labels.poll(2000.0)
     labels.close()
