@@ -16,6 +16,8 @@ import msgspec
 AlarmState = Literal["inactive", "pending", "firing", "acknowledged", "resolved"]
 Severity = Literal["page", "ticket"]
 RelativeTo = Literal["", "reference", "week", "stable"]
+AlarmKind = Literal["threshold", "budget", "burn", "dead"]
+"""What raised it: a threshold, a detector on the budget, an error budget that burns, or that nothing came."""
 MonitorState = Literal["active", "muted", "retired"]
 Side = Literal["input", "output"]
 Truth = Literal["", "real", "false"]
@@ -90,6 +92,12 @@ class Alarm(msgspec.Struct, frozen=True, omit_defaults=True):
     ended: float = 0.0
     inside: float = 0.0
     """Since when the value has been inside again; 0 while it is not."""
+    kind: AlarmKind = "threshold"
+    held: float = 0.0
+    """Seconds that the condition was seen to hold, `calm` that it was seen to be over, as counted between looks: a clock
+    that jumps and a machine that sleeps add nothing. `looked` is the last look."""
+    calm: float = 0.0
+    looked: float = 0.0
     value: float = 0.0
     limit: float = 0.0
     message: str = ""
