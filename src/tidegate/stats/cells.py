@@ -28,12 +28,15 @@ _CHUNK = 32_768
 
 
 class Cells(msgspec.Struct, frozen=True):
-    """`points` are values (exact) or the middles of cells; `error` bounds how far a share at or below a point can be off."""
+    """`points` are values (exact) or the middles of cells; `error` says by how much a share
+    at or below a point can be off: the greatest share that different values of one cell have (as a sample shows it)."""
 
     points: Numbers
     reference: Counts
     now: Counts
     error: float = 0.0
+    exact: bool = True
+    """Whether each point is one value."""
 
     def quantiles(self, counts: Counts, at: Numbers) -> Numbers:
         """The values below which these shares of the counts are; nan without counts."""
@@ -61,8 +64,9 @@ class Cells(msgspec.Struct, frozen=True):
         return _tally(place, self.reference, count), _tally(place, self.now, count)
 
 
-def compare(reference: Numbers, now: Numbers) -> Cells:
-    """Count two samples (finite values only) on common cells.
+def compare(reference: Numbers, now: Numbers, *, whole: bool = False) -> Cells:
+    """Count two samples (finite values only) on common cells. `whole`: they are whole numbers, which get a cell each
+    where their range allows.
 
     >>> found = compare(np.array([1.0, 2.0, 2.0]), np.array([2.0, 5.0]))
     >>> found.points.tolist(), found.reference.tolist(), found.now.tolist()
@@ -73,12 +77,18 @@ def compare(reference: Numbers, now: Numbers) -> Cells:
     parts = [part for part in (reference, now) if len(part)]
     low = min(float(part.min()) for part in parts)
     high = max(float(part.max()) for part in parts)
+    if high - low < CELLS - 1 and (whole or all(_are_whole(_some(part)) for part in parts)):
+        scale = _Scale(low - 0.5, low - 0.5 + CELLS)
+        a, b = scale.count(reference), scale.count(now)
+        seen = (a > 0) | (b > 0)
+        points = np.arange(CELLS, dtype=np.float64) + low
+        return Cells(points[seen], a[seen], b[seen], exact=whole)
     for scale in _scales(parts, low, high):
-        if scale.coarsest(parts) <= COARSE:
+        error = scale.coarsest(parts)
+        if error <= COARSE:
             a, b = scale.count(reference), scale.count(now)
-            error = max(_largest(a), _largest(b))
             seen = (a > 0) | (b > 0)
-            return Cells(scale.points()[seen], a[seen], b[seen], error)
+            return Cells(scale.points()[seen], a[seen], b[seen], error, exact=False)
     return _exact(reference, now)
 
 
@@ -86,9 +96,8 @@ def _tally(place: npt.NDArray[np.intp], counts: Counts, size: int) -> Counts:
     return np.bincount(place, counts, size).astype(np.float64)
 
 
-def _largest(counts: Counts) -> float:
-    total = counts.sum()
-    return float(counts.max() / total) if total else 0.0
+def _are_whole(values: Numbers) -> bool:
+    return bool((values == np.rint(values)).all())
 
 
 def _exact(reference: Numbers, now: Numbers) -> Cells:
@@ -135,7 +144,10 @@ class _Scale:
         return found.astype(np.float64)
 
     def points(self) -> Numbers:
-        middles = self.low + (np.arange(CELLS) + 0.5) * self.step
+        middles = np.arange(CELLS, dtype=np.float64)
+        middles += 0.5
+        middles *= self.step
+        middles += self.low
         return np.asarray(self.centre + self.width * np.sinh(middles)) if self.width else middles
 
     def coarsest(self, parts: list[Numbers]) -> float:
