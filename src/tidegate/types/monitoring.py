@@ -98,6 +98,8 @@ class Alarm(msgspec.Struct, frozen=True, omit_defaults=True):
     that jumps and a machine that sleeps add nothing. `looked` is the last look."""
     calm: float = 0.0
     looked: float = 0.0
+    flaps: int = 0
+    """How often in a row it ended and came back within the hour; it then has to stay inside for longer."""
     value: float = 0.0
     limit: float = 0.0
     message: str = ""
@@ -145,6 +147,11 @@ class Incident(msgspec.Struct, frozen=True, omit_defaults=True):
     harm: Literal["", "harmful", "harmless", "unknown"] = ""
     verdict: Truth = ""
     notified: float = 0.0
+    told: str = ""
+    """What people were told last: "" (nothing yet), `firing:page`, `firing:ticket` or `resolved`."""
+    actor: str = ""
+    note: str = ""
+    acknowledged: float = 0.0
 
 
 class Silence(msgspec.Struct, frozen=True):
@@ -176,7 +183,7 @@ class StreamView(msgspec.Struct, frozen=True, omit_defaults=True):
     block: int = 16
     log_m: float = float("-inf")
     peak: float = float("-inf")
-    """The largest log_m since the last time that it was seen (and reset) by the monitor process."""
+    """The largest log_m since the stream began (a new reference begins it anew): nothing is missed between two looks."""
     log_e: float = 0.0
     top: str = ""
     effect: float = 0.0

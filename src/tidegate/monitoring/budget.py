@@ -1,0 +1,102 @@
+"""The budget of false alarms -> the threshold of every detector.
+
+    B false alarms a month; stream i meets N_i rows a month in blocks of b_i rows
+    Shiryaev-Roberts alarms at M >= A at most once in A blocks on average, so sum_i N_i / (b_i A) = B
+
+        A = sum_i N_i / b_i / B          (of m equal streams: m N / (b B) blocks)
+
+One A for the whole project: a stream that has a threshold of its own, or is muted or retired, leaves the sum, and the
+others become more sensitive. Source: Shin, Ramdas & Rinaldo, "E-detectors" (2203.03532), corollary 2.5.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from tidegate.monitoring.alarm import Reading
+from tidegate.types.monitoring import Alarm, Monitor, StreamView
+
+MONTH = 30 * 86400.0
+FEWEST_ROWS = 100_000.0
+"""A stream counts for at least so many rows a month: a project of its first hour is no hair trigger."""
+SHORTEST = 86400.0
+"""Seconds that a rate is taken over at least: a burst is no month."""
+
+
+class Budget(msgspec.Struct, frozen=True):
+    """`allowed` false alarms a month; `limit` is ln A, in blocks. `raised` alarms in the last 30 days, of which people have
+    called `false` so many; `left` of the budget."""
+
+    allowed: float
+    streams: int
+    blocks: float
+    limit: float
+    raised: int = 0
+    false: int = 0
+
+    @property
+    def left(self) -> float:
+        """False alarms that may still come in these 30 days."""
+        return max(self.allowed - self.false, 0.0)
+
+
+def metric_of(view: StreamView) -> str:
+    """The id that a stream's monitor has: `input.drift.Humidity`, `output.drift.label`, `quality.drift.error`."""
+    return f"{view.side}.drift.{view.column}"
+
+
+def id_of(view: StreamView) -> str:
+    """The stream's monitor."""
+    return f"{view.endpoint}/{metric_of(view)}" + (f"@{view.version}" if view.version else "")
+
+
+def a_month(rows: float, seconds: float) -> float:
+    """Rows a month, of rows seen in the last `seconds` (at most a month of them).
+
+    >>> a_month(2_000_000, 86400)
+    60000000.0
+    """
+    return max(rows * MONTH / min(max(seconds, SHORTEST), MONTH), FEWEST_ROWS)
+
+
+def on_budget(streams: Iterable[StreamView], monitors: Mapping[str, Monitor], now: float) -> list[StreamView]:
+    """Streams without a threshold of their own that are neither muted nor retired."""
+    return [view for view in streams if not _left(monitors.get(id_of(view)), now)]
+
+
+def _left(monitor: Monitor | None, now: float) -> bool:
+    if monitor is None:
+        return False
+    muted = monitor.state == "muted" and (not monitor.until or monitor.until > now)
+    return monitor.rule is not None or monitor.state == "retired" or muted
+
+
+def budget(allowed: float, streams: Iterable[tuple[StreamView, float]], alarms: Iterable[Alarm] = ()) -> Budget:
+    """The threshold of streams with their rows a month, and how the last 30 days went.
+
+    >>> views = [(StreamView("loan", "input", name, "number"), 1_000_000.0) for name in "abcdefgh"]
+    >>> found = budget(2.0, views)
+    >>> found.blocks, round(found.limit, 2)
+    (250000.0, 12.43)
+    """
+    counted = list(streams)
+    blocks = sum(max(rows, FEWEST_ROWS) / view.block for view, rows in counted) / allowed
+    raised = [alarm for alarm in alarms if alarm.kind == "budget" and alarm.fired]
+    false = sum(1 for alarm in raised if alarm.verdict == "false")
+    return Budget(allowed, len(counted), blocks, math.log(max(blocks, math.e)), len(raised), false)
+
+
+def reading(view: StreamView, limit: float, seen: float, message: str = "") -> Reading | None:
+    """A stream as a condition. `seen` is the peak that was met before (-inf: none): a higher one between two looks counts.
+
+    Inside again where M is below the root of A: the lead is gone, and chance alone rarely keeps it so high.
+    """
+    if not view.rows:
+        return None
+    highest = max(view.log_m, view.peak if view.peak > seen else -math.inf)
+    if highest >= limit:
+        return Reading("outside", view.log_m, limit, message=message)
+    return Reading("inside" if view.log_m < limit / 2.0 else "between", view.log_m, limit)
