@@ -32,6 +32,8 @@ from tidegate.types.monitoring import Side
 ROLL_EVERY = 20.0
 EXPIRE_EVERY = 3600.0
 LEARN_EVERY = 2.0
+PEAKS_FOR = 60.0
+"""Seconds for which a stream's peak is shown: whoever looks every few seconds misses none."""
 SEGMENTS = 20
 ACTOR = "ingest"
 
@@ -65,6 +67,7 @@ class Watch:
         self._deltas: Minutes = {}
         self._fed: set[str] = set()
         self._rolled = self._expired = 0.0
+        self._calmed = time.monotonic()
         self.positions = self._store.positions()
 
     def close(self) -> None:
@@ -106,6 +109,8 @@ class Watch:
             else:
                 have.merge(profile)
         if settings is not None and settings.reference != "none":
+            if "" not in kept.references and self._file(settings):
+                self._learn(kept, time.monotonic())  # a file is there from the first row on
             kept.streams.feed(frame)
             self._fed.add(endpoint)
             self._count(kept, frame)
@@ -118,6 +123,11 @@ class Watch:
             for view, state in self._endpoints[name].streams.views()
         ]
         self._store.commit(self._deltas, streams, positions)
+        if time.monotonic() - self._calmed > PEAKS_FOR:
+            self._calmed = time.monotonic()
+            for kept in self._endpoints.values():
+                for group in kept.streams.groups.values():
+                    group.calm()
         self.positions |= positions
         self._deltas, self._fed = {}, set()
 
