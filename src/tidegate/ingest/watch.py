@@ -176,7 +176,12 @@ class Watch:
 
     def _columns(self, kept: Endpoint, book: ColumnBook) -> None:
         if len(book.columns) != kept.columns:
-            kept.sides = {column.name: column.side for column in book.columns if not column.type.startswith("list<")}
+            personal = set(kept.settings.personal) if kept.settings else set()
+            kept.sides = {
+                column.name: column.side
+                for column in book.columns
+                if not column.type.startswith("list<") and not personal & {column.name, column.source}
+            }
             kept.columns = len(book.columns)
             kept.owners.clear()
 

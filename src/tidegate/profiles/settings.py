@@ -21,6 +21,8 @@ class EndpointSettings(msgspec.Struct, omit_defaults=True):
     time_column: str = "time"
     minimum_effect: float = 0.03
     ignore: list[str] = []
+    personal: list[str] = []
+    """Columns with personal data: a sketch keeps values, so that they are in none."""
 
 
 class MonitoringSettings(msgspec.Struct, omit_defaults=True):
