@@ -1,0 +1,23 @@
+"""How the serving itself does: of a window's profile, one metric a file; and of the machine, by host.py.
+
+Profile --ProfileMetric--> Value      throughput, latency, errors, time-outs, queue, batches, fallbacks
+run/*.json, /proc --host.sample--> {id: Value}      CPU, memory, load, files, journal lag, disk, GPU
+"""
+
+BUILTIN = {
+    "software.throughput": "tidegate.metrics.software.throughput:Throughput",
+    "software.latency.p50": "tidegate.metrics.software.latency:P50",
+    "software.latency.p90": "tidegate.metrics.software.latency:P90",
+    "software.latency.p95": "tidegate.metrics.software.latency:P95",
+    "software.latency.p99": "tidegate.metrics.software.latency:P99",
+    "software.queue.p99": "tidegate.metrics.software.queue:QueueP99",
+    "software.infer.p99": "tidegate.metrics.software.infer:InferP99",
+    "software.errors": "tidegate.metrics.software.errors:Errors",
+    "software.errors.model": "tidegate.metrics.software.errors_by_class:ModelErrors",
+    "software.errors.overload": "tidegate.metrics.software.errors_by_class:OverloadErrors",
+    "software.errors.input": "tidegate.metrics.software.errors_by_class:InputErrors",
+    "software.errors.other": "tidegate.metrics.software.errors_by_class:OtherErrors",
+    "software.timeouts": "tidegate.metrics.software.errors_by_class:Timeouts",
+    "software.batch.mean": "tidegate.metrics.software.batch:BatchMean",
+    "software.fallbacks": "tidegate.metrics.software.fallbacks:Fallbacks",
+}
