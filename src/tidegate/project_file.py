@@ -1,7 +1,8 @@
 """Writing tidegate.yaml: a first one for a model file, and edits that keep the user's comments.
 
     init_text(name, model file) --> commented text
-    add_version(text, model, path, ...) --ruamel round-trip--> text, version
+    add_version(text, model, path, ...)        --ruamel round-trip--> text, version
+    set_threshold(text, endpoint, metric, ...) --ruamel round-trip--> text
 
 Text in, text out: the doors read and write the file.
 """
@@ -18,6 +19,7 @@ from ruamel.yaml.error import YAMLError
 from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from tidegate.errors import ConfigError
+from tidegate.plugins import nearest
 
 _HEAD = """\
 # Tidegate's project file. `tidegate check` validates it, `tidegate up` runs it,
@@ -71,16 +73,7 @@ def add_version(
     With `endpoint`, a model that no endpoint serves gets one of its own name, all of it on this version.
     Errors: ConfigError when the version is there already, or the text is no project file.
     """
-    yaml = YAML()
-    yaml.preserve_quotes = True
-    yaml.width = 4096
-    yaml.indent(mapping=2, sequence=4, offset=2)
-    try:
-        data = yaml.load(text)
-    except YAMLError as exc:
-        raise ConfigError(f"the project file is not valid YAML: {exc}") from exc
-    if not isinstance(data, CommentedMap):
-        raise ConfigError("the project file must be a mapping with the keys project, models and endpoints")
+    yaml, data = _load(text)
     versions = _child(_child(_child(data, "models"), model), "versions")
     name = version or _next(versions)
     if name in {str(key) for key in versions}:
@@ -104,9 +97,69 @@ def add_version(
         endpoints.yaml_add_eol_comment(f"POST /v2/models/{model}/infer", model)
     if not endpoints:
         del data["endpoints"]
+    return _dump(yaml, data), name
+
+
+def set_threshold(text: str, endpoint: str, metric: str, threshold: dict[str, Any] | None) -> str:
+    """The file's text with an endpoint's threshold of a metric; None takes it away. Comments stay where they are.
+
+    >>> text = "endpoints:\\n  a:  # mine\\n    model: a\\n"
+    >>> print(set_threshold(text, "a", "output.null", {"max": "1%"}), end="")
+    endpoints:
+      a:  # mine
+        model: a
+        monitoring:
+          thresholds:
+            output.null: {max: 1%}
+
+    Errors: ConfigError where the text is no project file, or has no such endpoint.
+    """
+    yaml, data = _load(text)
+    endpoints = _child(data, "endpoints")
+    if endpoint not in endpoints:
+        known = [str(name) for name in endpoints]
+        raise ConfigError(f"the project file has no endpoint {endpoint!r}.{nearest(endpoint, known)}")
+    if threshold is None:
+        everywhere = data.get("monitoring") or {}
+        for place, key in ((endpoints[endpoint].get("monitoring") or {}, metric), (everywhere, f"{endpoint}/{metric}")):
+            thresholds = place.get("thresholds") or {}
+            if key not in thresholds:
+                continue
+            del thresholds[key]
+            if not thresholds:
+                del place["thresholds"]
+        if not endpoints[endpoint].get("monitoring", True):
+            del endpoints[endpoint]["monitoring"]
+        if not data.get("monitoring", True):
+            del data["monitoring"]
+        return _dump(yaml, data)
+    if endpoints[endpoint].fa.flow_style():
+        endpoints[endpoint].fa.set_block_style()
+    thresholds = _child(_child(endpoints[endpoint], "monitoring"), "thresholds")
+    entry = CommentedMap(threshold)
+    entry.fa.set_flow_style()
+    thresholds[metric] = entry
+    return _dump(yaml, data)
+
+
+def _load(text: str) -> tuple[YAML, CommentedMap]:
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 4096
+    yaml.indent(mapping=2, sequence=4, offset=2)
+    try:
+        data = yaml.load(text)
+    except YAMLError as exc:
+        raise ConfigError(f"the project file is not valid YAML: {exc}") from exc
+    if not isinstance(data, CommentedMap):
+        raise ConfigError("the project file must be a mapping with the keys project, models and endpoints")
+    return yaml, data
+
+
+def _dump(yaml: YAML, data: CommentedMap) -> str:
     out = io.StringIO()
     yaml.dump(data, out)
-    return out.getvalue(), name
+    return out.getvalue()
 
 
 def _child(parent: CommentedMap, key: str) -> CommentedMap:

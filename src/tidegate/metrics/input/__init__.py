@@ -1,6 +1,7 @@
 """What comes in: one metric a file, each of a column's profile (volume: of the window)."""
 
 BUILTIN = {
+    "input.drift": "tidegate.metrics.input.drift:Drift",
     "input.missing": "tidegate.metrics.input.missing:Missing",
     "input.out_of_range": "tidegate.metrics.input.out_of_range:OutOfRange",
     "input.new_categories": "tidegate.metrics.input.new_categories:NewCategories",

@@ -1,6 +1,7 @@
 """What goes out: one metric a file, each of a column's profile (null: of all output columns together)."""
 
 BUILTIN = {
+    "output.drift": "tidegate.metrics.output.drift:Drift",
     "output.null": "tidegate.metrics.output.null:Null",
     "output.share": "tidegate.metrics.output.share:Share",
     "output.mean": "tidegate.metrics.output.mean:Mean",

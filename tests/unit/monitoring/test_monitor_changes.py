@@ -1,0 +1,131 @@
+"""A monitor's changes are numbers that can be undone, and file, desired state and store say the same."""
+
+from __future__ import annotations
+
+import json
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from tidegate.config import parse_project
+from tidegate.errors import Conflict, NotFound
+from tidegate.monitoring import changes, sync
+from tidegate.monitoring.options import EndpointMonitoring, MonitoringOptions
+from tidegate.project_file import set_threshold
+from tidegate.storage.layout import Layout
+from tidegate.storage.monitoring import MonitoringStore
+from tidegate.storage.state import StateStore
+from tidegate.types.monitoring import Monitor, Rule, StreamView
+
+FILE = """\
+project: p
+models: {m: {versions: {"1": {path: m.py}}}}   # one
+endpoints:
+  e:  # the endpoint
+    model: m
+    split: {"1": 100}   # all
+"""
+ME = "cli:test"
+
+
+@pytest.fixture
+def layout(tmp_path: Path) -> Layout:
+    made = Layout(tmp_path / "state")
+    project = parse_project(FILE)
+    with closing(StateStore(made)) as store:
+        store.set_desired(project.model_dump_json(by_alias=True), str(tmp_path), actor=ME)
+    return made
+
+
+def thresholds(layout: Layout) -> dict[str, object]:
+    with closing(StateStore(layout)) as store:
+        project = parse_project(store.desired().project)
+    return dict(project.endpoints["e"].monitoring.thresholds)
+
+
+def synced(layout: Layout, streams: list[StreamView] | None = None) -> list[Monitor]:
+    """What the monitor process would write now."""
+    with closing(StateStore(layout)) as store, closing(MonitoringStore(layout)) as kept:
+        project = parse_project(store.desired().project)
+        endpoints = {name: endpoint.monitoring for name, endpoint in project.endpoints.items()}
+        found = sync.changed(sync.wanted(project.monitoring, endpoints, streams or []), kept.monitors())
+        return kept.put_monitors(found, "monitor")
+
+
+def test_what_a_person_adds_is_what_the_desired_state_says(layout: Layout) -> None:
+    made = changes.put(layout, changes.fresh("e", "output.null", Rule(max=0.0123456789, hold=600)), actor=ME)
+    assert made.number == 1
+    assert made.rule is not None and made.rule.max == pytest.approx(0.0123457)
+    assert "output.null" in thresholds(layout)
+    assert synced(layout) == []
+
+
+def test_undo_goes_back_one_change_at_a_time(layout: Layout) -> None:
+    for most in (0.01, 0.02, 0.03):
+        changes.put(layout, changes.fresh("e", "output.null", Rule(max=most)), actor=ME)
+    id = "e/output.null"
+
+    def bound() -> float | None:
+        rule = changes.get(layout, id).rule
+        return rule.max if rule is not None else None
+
+    changes.undo(layout, id, actor=ME)
+    assert bound() == 0.02
+    changes.undo(layout, id, actor=ME)
+    assert bound() == 0.01
+    changes.undo(layout, id, actor=ME)
+    assert changes.get(layout, id).state == "retired"
+    assert thresholds(layout) == {}
+    with pytest.raises(Conflict, match="no earlier change"):
+        changes.undo(layout, id, actor=ME)
+    with closing(MonitoringStore(layout)) as store:
+        assert [one.number for one in store.history(id)] == [1, 2, 3, 4, 5, 6]
+
+
+def test_muted_and_retired_ones_stay_so_when_the_file_is_looked_at_again(layout: Layout) -> None:
+    streams = [StreamView("e", "input", "age", "number"), StreamView("e", "output", "p", "number", version="1")]
+    assert [one.id for one in synced(layout, streams)] == ["e/input.drift.age", "e/output.drift.p@1"]
+    changes.retire(layout, "e/input.drift.age", reason="an id", actor=ME)
+    changes.mute(layout, "e/output.drift.p@1", until=0.0, reason="", actor=ME)
+    assert synced(layout, streams) == []
+    changes.unmute(layout, "e/output.drift.p@1", actor=ME)
+    changes.undo(layout, "e/input.drift.age", actor=ME)
+    assert changes.get(layout, "e/input.drift.age").state == "active"
+    with pytest.raises(NotFound, match=r"Did you mean \"e/input\.drift\.age\""):
+        changes.retire(layout, "e/input.drift.agee", reason="", actor=ME)
+
+
+def test_a_threshold_takes_its_stream_off_the_budget_and_gives_it_back() -> None:
+    streams = [StreamView("e", "output", "p", "number", version=version) for version in "12"]
+    rule = {"output.drift.p": {"max": 0.1}}
+    with_rule = EndpointMonitoring.model_validate({"thresholds": rule})
+    wanted = sync.wanted(MonitoringOptions(), {"e": with_rule}, streams)
+    assert list(wanted) == ["e/output.drift.p"]
+    assert set(sync.wanted(MonitoringOptions(), {"e": EndpointMonitoring()}, streams)) == {
+        "e/output.drift.p@1", "e/output.drift.p@2",
+    }  # fmt: skip
+    (gone,) = [m for m in sync.changed({}, wanted.values()) if m.id == "e/output.drift.p"]
+    assert gone.state == "retired"
+    (back,) = sync.changed(wanted, [gone])
+    assert back.state == "active"
+
+
+def test_a_projects_threshold_is_of_those_endpoints_that_have_the_column() -> None:
+    options = MonitoringOptions.model_validate(
+        {"thresholds": {"input.missing.age": {"max": "5%"}, "b/output.null": {"max": "1%"}}}
+    )
+    endpoints = {"a": EndpointMonitoring(), "b": EndpointMonitoring()}
+    found = sync.wanted(options, endpoints, [], {"a": {"age": "input"}, "b": {"size": "input"}})
+    assert set(found) == {"a/input.missing.age", "b/output.null"}
+
+
+def test_the_files_text_keeps_its_comments(layout: Layout) -> None:
+    monitor = changes.fresh("e", "input.missing.age", Rule(max=0.05, over=3600), severity="page")
+    text = set_threshold(FILE, "e", "input.missing.age", changes.threshold_of(monitor))
+    assert "# the endpoint" in text and "# all" in text and "# one" in text
+    rule = parse_project(text).endpoints["e"].monitoring.thresholds["input.missing.age"]
+    assert rule.rule() == monitor.rule
+    assert rule.severity == "page"
+    assert parse_project(set_threshold(text, "e", "input.missing.age", None)) == parse_project(FILE)
+    assert json.loads(parse_project(text).model_dump_json(by_alias=True))
