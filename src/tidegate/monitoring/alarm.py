@@ -117,7 +117,7 @@ def step(
     kind: AlarmKind = "threshold",
     longest: float = LONGEST_LOOK,
 ) -> Alarm | None:
-    """One look at any condition. Of a new alarm the id is 0."""
+    """One look at any condition. Of a new alarm the id is 0; one that never fired is used again."""
     rule = monitor.rule or Rule()
     if alarm is None or alarm.state in ("inactive", "resolved"):
         return _begin(alarm, monitor, reading, now, kind, rule, longest)
@@ -163,10 +163,12 @@ def _begin(
     if reading is None or reading.where != "outside":
         return last
     again = last is not None and last.state == "resolved" and not last.actor and 0.0 <= now - last.ended < FLAP
+    id = last.id if last is not None and last.state == "inactive" else 0
+    severity = reading.severity or monitor.severity
     made = Alarm(
-        0, monitor.id, monitor.endpoint, monitor.metric, "pending", reading.severity or monitor.severity, monitor.version,
-        monitor.segment, since=now, value=reading.value, limit=reading.limit, message=reading.message, kind=kind,
-        looked=now, rule=monitor.rule, flaps=last.flaps + 1 if last is not None and again else 0,
+        id, monitor.id, monitor.endpoint, monitor.metric, "pending", severity, monitor.version, monitor.segment,
+        since=now, value=reading.value, limit=reading.limit, message=reading.message, kind=kind, looked=now,
+        rule=monitor.rule, flaps=last.flaps + 1 if last is not None and again else 0,
     )  # fmt: skip
     return _held(made, rule, now, reading.where)
 

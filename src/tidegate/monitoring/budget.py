@@ -17,6 +17,7 @@ from collections.abc import Iterable, Mapping
 import msgspec
 
 from tidegate.monitoring.alarm import Reading
+from tidegate.monitoring.ids import monitor_id, stream_id, stream_metric
 from tidegate.types.monitoring import Alarm, Monitor, StreamView
 
 MONTH = 30 * 86400.0
@@ -43,16 +44,6 @@ class Budget(msgspec.Struct, frozen=True):
         return max(self.allowed - self.false, 0.0)
 
 
-def metric_of(view: StreamView) -> str:
-    """The id that a stream's monitor has: `input.drift.Humidity`, `output.drift.label`, `quality.drift.error`."""
-    return f"{view.side}.drift.{view.column}"
-
-
-def id_of(view: StreamView) -> str:
-    """The stream's monitor."""
-    return f"{view.endpoint}/{metric_of(view)}" + (f"@{view.version}" if view.version else "")
-
-
 def a_month(rows: float, seconds: float) -> float:
     """Rows a month, of rows seen in the last `seconds` (at most a month of them).
 
@@ -62,16 +53,25 @@ def a_month(rows: float, seconds: float) -> float:
     return max(rows * MONTH / min(max(seconds, SHORTEST), MONTH), FEWEST_ROWS)
 
 
-def on_budget(streams: Iterable[StreamView], monitors: Mapping[str, Monitor], now: float) -> list[StreamView]:
-    """Streams without a threshold of their own that are neither muted nor retired."""
-    return [view for view in streams if not _left(monitors.get(id_of(view)), now)]
+def speaks(monitor: Monitor, now: float) -> bool:
+    """Whether a monitor is in force: active, or muted until a moment that has passed."""
+    return monitor.state == "active" or (monitor.state == "muted" and 0.0 < monitor.until <= now)
 
 
-def _left(monitor: Monitor | None, now: float) -> bool:
-    if monitor is None:
-        return False
-    muted = monitor.state == "muted" and (not monitor.until or monitor.until > now)
-    return monitor.rule is not None or monitor.state == "retired" or muted
+def on_budget(
+    streams: Iterable[StreamView], monitors: Mapping[str, Monitor], now: float
+) -> list[tuple[StreamView, Monitor]]:
+    """Streams with their monitors, where those have no threshold of their own (nor one of all versions) and speak."""
+    found = []
+    for view in streams:
+        monitor = monitors.get(stream_id(view))
+        whole = monitors.get(monitor_id(view.endpoint, stream_metric(view)))
+        if monitor is None or monitor.rule is not None or not speaks(monitor, now):
+            continue
+        if whole is not None and whole.rule is not None and whole.state != "retired":
+            continue
+        found.append((view, monitor))
+    return found
 
 
 def budget(allowed: float, streams: Iterable[tuple[StreamView, float]], alarms: Iterable[Alarm] = ()) -> Budget:

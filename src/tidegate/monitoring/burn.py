@@ -120,7 +120,7 @@ def reading(objective: Objective, burns: list[Burn]) -> Reading | None:
     """The worst row as a condition; None without any request in all of the windows."""
     if not any(burn.total for burn in burns):
         return None
-    worst = max(burns, key=lambda burn: (burn.outside, min(burn.long, burn.short) / burn.window.rate))
+    worst = max(burns, key=lambda one: (one.outside, one.window.rate if one.outside else min(one.long, one.short)))
     return Reading(
         "outside" if worst.outside else "inside", min(worst.long, 1e9), worst.window.rate, worst.window.severity,
         said(objective, worst) if worst.outside else "",

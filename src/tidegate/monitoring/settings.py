@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from tidegate.monitoring.options import EndpointMonitoring, MonitoringOptions, SloOptions, ThresholdOptions
+from tidegate.monitoring.options import EndpointMonitoring, MonitoringOptions, SloOptions
 
 
 @dataclass(frozen=True)
@@ -30,15 +30,6 @@ class Settings:
     options: MonitoringOptions = field(default_factory=MonitoringOptions)
     endpoints: dict[str, Watched] = field(default_factory=dict)
     url: str = ""
-
-    def thresholds(self, endpoint: str) -> dict[str, ThresholdOptions]:
-        """By metric: the project's for all endpoints, those it names for this one, then the endpoint's own."""
-        found = {name: one for name, one in self.options.thresholds.items() if "/" not in name}
-        prefix = f"{endpoint}/"
-        found |= {
-            name.removeprefix(prefix): one for name, one in self.options.thresholds.items() if name.startswith(prefix)
-        }
-        return found | self.endpoints[endpoint].monitoring.thresholds
 
     def slo(self, endpoint: str) -> SloOptions | None:
         """The endpoint's objectives, else the project's."""

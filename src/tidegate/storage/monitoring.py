@@ -136,6 +136,21 @@ class MonitoringStore(Database):
         with self._read() as connection:
             return [_alarm(*row) for row in connection.execute(query)]
 
+    def newest_alarms(self) -> dict[str, Alarm]:
+        """The newest alarm of each monitor that ever had one."""
+        t = schema.alarm.c
+        newest = select(func.max(t.id)).group_by(t.monitor)
+        with self._read() as connection:
+            found = [_alarm(*row) for row in connection.execute(select(t.id, t.alarm).where(t.id.in_(newest)))]
+        return {alarm.monitor: alarm for alarm in found}
+
+    def alarms_of(self, ids: Iterable[int]) -> list[Alarm]:
+        """Alarms by id, in the order of ids."""
+        t = schema.alarm.c
+        with self._read() as connection:
+            rows = connection.execute(select(t.id, t.alarm).where(t.id.in_(list(ids))).order_by(t.id))
+            return [_alarm(*row) for row in rows]
+
     def alarm(self, id: int) -> Alarm | None:
         """One alarm."""
         t = schema.alarm.c

@@ -183,7 +183,7 @@ class StreamView(msgspec.Struct, frozen=True, omit_defaults=True):
     block: int = 16
     log_m: float = float("-inf")
     peak: float = float("-inf")
-    """The largest log_m since the stream began (a new reference begins it anew): nothing is missed between two looks."""
+    """The largest log_m of about the last minute: whoever looks every few seconds misses none."""
     log_e: float = 0.0
     top: str = ""
     effect: float = 0.0
