@@ -6,7 +6,9 @@ from fastapi import FastAPI
 
 from tidegate import __version__
 from tidegate.api import errors
+from tidegate.api.drift import router as drift
 from tidegate.api.guard import Guard
+from tidegate.api.notify import router as notify
 from tidegate.api.rollouts import router as rollouts
 from tidegate.api.routes import router
 from tidegate.api.state import Control
@@ -27,6 +29,8 @@ def build(layout: Layout, *, host: str = "127.0.0.1", require_keys: bool = False
     app.state.control = Control(layout, host, require_keys)
     app.include_router(router)
     app.include_router(rollouts)
+    app.include_router(notify)
+    app.include_router(drift)
     errors.install(app)
     app.add_middleware(Guard, check_host=app.state.control.loopback and not require_keys)
     return app

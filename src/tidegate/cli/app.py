@@ -7,7 +7,21 @@ from typing import Annotated
 
 import typer
 
-from tidegate.cli import demo, freeze, keys, loadtest, log, models, predict, project, replay, rollout, running, status
+from tidegate.cli import (
+    demo,
+    drift,
+    freeze,
+    keys,
+    loadtest,
+    log,
+    models,
+    predict,
+    project,
+    replay,
+    rollout,
+    running,
+    status,
+)
 from tidegate.cli.common import set_front
 from tidegate.cli.show import print_json
 
@@ -49,5 +63,5 @@ def version(json: Annotated[bool, typer.Option("--json", help="Print JSON, for p
         typer.echo(f"tidegate {__version__} (Python {platform.python_version()})")
 
 
-for _part in (project, running, status, rollout, replay, freeze, models, predict, loadtest, log, keys, demo):
+for _part in (project, running, status, rollout, replay, freeze, models, predict, loadtest, log, drift, keys, demo):
     _part.add_to(app)

@@ -93,7 +93,7 @@ def export(
     from tidegate.views.log import export as write
 
     layout = Place(project).layout
-    start, end = _moment(since, "--since"), _moment(until, "--until")
+    start, end = moment_of(since, "--since"), moment_of(until, "--until")
     with Progress(console=note(), transient=True, disable=json) as progress:
         task = progress.add_task(f"exporting {endpoint}", total=None)
         rows = write(
@@ -175,7 +175,7 @@ def _cell(value: Any) -> str:
     return str(value)
 
 
-def _moment(text: str | None, option: str) -> datetime | None:
+def moment_of(text: str | None, option: str) -> datetime | None:
     """A date, a time, or a duration back from now. Errors: typer.BadParameter."""
     if text is None:
         return None

@@ -9,7 +9,6 @@ scikit-learn (`pip install 'tidegate[sklearn]'`).
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import msgspec
@@ -17,6 +16,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.errors import ConfigError
+from tidegate.stats.auc import auc, auc_error
 
 ROWS = 10_000
 """Of each side, at most: drawn at random, seeded."""
@@ -65,26 +65,10 @@ def domain_classifier(
                 without[:, column] = draw.permutation(without[:, column])
                 lost[column] = whole - auc(y[held], model.predict_proba(without)[:, 1])
     found = auc(y, scores)
-    z = 1.96 * _error(found, len(sides[0]), len(sides[1]))
+    z = 1.96 * auc_error(found, len(sides[1]), len(sides[0]))
     ranked = sorted(zip(names, lost.tolist(), strict=True), key=lambda pair: -pair[1])
     by = {name: value for name, value in ranked if value > 0.005}
     return Told(found, max(found - z, 0.0), min(found + z, 1.0), len(y), by)
-
-
-def auc(y: npt.NDArray[Any], scores: npt.NDArray[np.float64]) -> float:
-    """Area under the ROC curve, by ranks (Mann-Whitney), ties half.
-
-    >>> auc(np.array([0, 0, 1, 1]), np.array([0.1, 0.4, 0.35, 0.8]))
-    0.75
-    """
-    from scipy.stats import rankdata
-
-    positives = int((y == 1).sum())
-    negatives = len(y) - positives
-    if not positives or not negatives:
-        return math.nan
-    ranks = rankdata(scores)
-    return float((ranks[y == 1].sum() - positives * (positives + 1) / 2) / (positives * negatives))
 
 
 def _centred(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
@@ -92,9 +76,3 @@ def _centred(scores: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     from scipy.stats import rankdata
 
     return np.asarray(rankdata(scores) / len(scores))
-
-
-def _error(value: float, n: int, m: int) -> float:
-    q1, q2 = value / (2 - value), 2 * value * value / (1 + value)
-    variance = (value * (1 - value) + (m - 1) * (q1 - value * value) + (n - 1) * (q2 - value * value)) / (n * m)
-    return math.sqrt(max(variance, 0.0))

@@ -30,13 +30,19 @@ def kolmogorov_smirnov(reference: npt.ArrayLike, now: npt.ArrayLike) -> Test:
     >>> found.statistic, found.p < 1e-40
     (1.0, True)
     """
-    from scipy.special import kolmogorov
-
     a, b = np.asarray(reference, float), np.asarray(now, float)
-    n, m = a.sum(), b.sum()
+    n, m = float(a.sum()), float(b.sum())
     if n <= 0 or m <= 0:
         return Test(0.0, 1.0)
-    distance = float(np.abs(np.cumsum(a) / n - np.cumsum(b) / m).max())
+    return at_distance(float(np.abs(np.cumsum(a) / n - np.cumsum(b) / m).max()), n, m)
+
+
+def at_distance(distance: float, n: float, m: float) -> Test:
+    """The test of a distance D between samples of n and m values."""
+    from scipy.special import kolmogorov
+
+    if n <= 0 or m <= 0:
+        return Test(distance, 1.0)
     root = math.sqrt(n * m / (n + m))
     return Test(distance, min(float(kolmogorov((root + 0.12 + 0.11 / root) * distance)), 1.0))
 

@@ -1,10 +1,11 @@
 """Profiles, streams and references in the state database. Ingest writes; everybody reads.
 
-    commit: profiles of minutes (merged with what is there), streams, how far each slot is --> one transaction
+    commit:  profiles of minutes (merged with what is there), streams, how far each slot is --> one transaction
     roll_up: minutes -> hours -> days; a late minute is added to the hour and the day that it belongs to as well
-    read:    the coarsest rows that fit into the window, then finer ones at its ends
+    read:    of each key the coarsest rows that fit into the window, then finer ones at its ends
+    replace: an hour made again from the log (ingest/rebuild.py); `changed` tells ingest to forget what it remembers
 
-Only one process writes (ingest holds run/ingest.lock), so it may keep the minutes that it is writing in memory.
+Only one process writes at a time: whoever holds the log's lock.
 """
 
 from __future__ import annotations
@@ -16,20 +17,32 @@ from typing import Any
 import msgspec
 from sqlalchemy import Connection, Table, and_, delete, func, select
 
+from tidegate.errors import StateError
 from tidegate.profiles.profile import Key, Profile, decode
 from tidegate.profiles.reference import Reference
 from tidegate.profiles.reference import decode as decode_reference
 from tidegate.storage.database import Database
+from tidegate.storage.profile_windows import DAY, HOUR, MINUTE, Part, choose
 from tidegate.storage.schema import folded, profile, reference, stream
 from tidegate.types.monitoring import Side, StreamView
 
-MINUTE, HOUR, DAY = 60, 3600, 86400
 LATE = 120.0
 """Seconds after the end of an hour (or a day) at which it is rolled up; later rows are added to it."""
 SERVING = ("stable", "canary", "baseline")
 """Roles whose answers callers got; shadow and human are asked for by name."""
 
 Deltas = Mapping[tuple[Key, int], Profile]
+_KEY = ("endpoint", "version", "role", "stage", "segment")
+
+
+class _Head(msgspec.Struct, array_like=True):
+    """How a stored profile begins: what can be read without its columns."""
+
+    requests: int
+    rows: int
+
+
+_HEAD = msgspec.msgpack.Decoder(_Head)
 
 
 class StoredStream(msgspec.Struct):
@@ -41,6 +54,9 @@ class StoredStream(msgspec.Struct):
 
 class ProfileStore(Database):
     """All of a project's profiles."""
+
+    _look_back = True
+    """Whether hours and days may be missing further back than the last ones."""
 
     # -- writing (ingest) ---------------------------------------------------------------------------------------------
 
@@ -58,10 +74,25 @@ class ProfileStore(Database):
                 if new:
                     connection.execute(folded.insert(), new)
 
-    def commit(self, deltas: Deltas, streams: Iterable[StoredStream], positions: Mapping[str, int]) -> None:
-        """Add what a batch counted, replace the streams' states, move on: all or nothing."""
+    def commit(
+        self,
+        deltas: Deltas,
+        streams: Iterable[StoredStream],
+        positions: Mapping[str, int],
+        expected: Mapping[str, int] | None = None,
+    ) -> None:
+        """Add what a batch counted, replace the streams' states, move on: all or nothing.
+
+        Errors: StateError, also where slots aren't at `expected`: then somebody else has counted these rows.
+        """
         with self._write() as connection:
+            if expected is not None:
+                there = {row.slot: row.position for row in connection.execute(select(folded))}
+                if any(there.get(slot, 0) != expected.get(slot, 0) for slot in positions):
+                    raise StateError("the profiles have moved on meanwhile; what was counted is read again")
+            old = time.time() - 2 * HOUR
             for (key, start), delta in deltas.items():
+                self._look_back = self._look_back or start < old
                 self._add(connection, key, MINUTE, start, delta, always=True)
                 for seconds in (HOUR, DAY):  # only where it was rolled up already: the minute is late
                     self._add(connection, key, seconds, start // seconds * seconds, delta, always=False)
@@ -85,13 +116,18 @@ class ProfileStore(Database):
         whole.merge(delta)
         connection.execute(profile.update().where(where).values(data=whole.encode()))
 
-    def roll_up(self, now: float | None = None, most: int = 200) -> int:
-        """Make hours of minutes and days of hours that are over. At most `most` of them a call; how many."""
+    def roll_up(self, now: float | None = None, most: int = 200, endpoint: str | None = None) -> int:
+        """Make hours of minutes and days of hours that are over, the oldest first. At most `most` of them a call; how many.
+
+        Now and then (first, after late rows, before `expire`) all that is kept is looked through, else the last hours.
+        """
         moment = time.time() if now is None else now
         made = 0
+        everything = self._look_back or endpoint is not None
         for fine, coarse in ((MINUTE, HOUR), (HOUR, DAY)):
             end = int((moment - LATE) // coarse * coarse)
-            for key, start in self._missing(fine, coarse, end, most - made):
+            since = 0 if everything else end - 3 * coarse
+            for key, start in self._missing(fine, coarse, since, end, most - made, endpoint):
                 with self._write() as connection:
                     parts = connection.execute(
                         select(profile.c.data).where(
@@ -107,45 +143,76 @@ class ProfileStore(Database):
                     row = {**_names(key), "seconds": coarse, "start": start, "data": whole.encode()}
                     connection.execute(profile.insert().values(row))
                 made += 1
+            if made >= most:
+                return made  # days wait until no hour is missing
+        if endpoint is None:
+            self._look_back = False
         return made
 
-    def _missing(self, fine: int, coarse: int, end: int, most: int) -> list[tuple[Key, int]]:
-        bucket = (profile.c.start - profile.c.start % coarse).label("bucket")
-        names = [profile.c[name] for name in ("endpoint", "version", "role", "stage", "segment")]
+    def _missing(
+        self, fine: int, coarse: int, since: int, end: int, most: int, endpoint: str | None
+    ) -> list[tuple[Key, int]]:
+        names = [profile.c[name] for name in _KEY]
+        mine = [profile.c.endpoint == endpoint] if endpoint is not None else []
         with self._read() as connection:
-            newest = connection.execute(
-                select(func.max(profile.c.start)).where(profile.c.seconds == coarse)
-            ).scalar_one_or_none()
-            since = (newest or 0) - 2 * coarse  # late keys of the last ones are found as well
             have = {
                 (Key(*row[:5]), row[5])
                 for row in connection.execute(
-                    select(*names, profile.c.start).where(and_(profile.c.seconds == coarse, profile.c.start >= since))
+                    select(*names, profile.c.start).where(
+                        and_(*mine, profile.c.seconds == coarse, profile.c.start >= since)
+                    )
                 )
             }
+            bucket = (profile.c.start - profile.c.start % coarse).label("bucket")
             wanted = connection.execute(
                 select(*names, bucket)
-                .where(and_(profile.c.seconds == fine, profile.c.start < end, profile.c.start >= since))
+                .where(and_(*mine, profile.c.seconds == fine, profile.c.start < end, profile.c.start >= since))
                 .distinct()
+                .order_by(bucket)
             )
             return [(Key(*row[:5]), row[5]) for row in wanted if (Key(*row[:5]), row[5]) not in have][: max(most, 0)]
 
     def expire(self, minutes: float, hours: float, days: float, now: float | None = None) -> int:
-        """Remove profiles that are past their retention (seconds). How many."""
+        """Remove profiles that are past their retention (seconds; 0 for never). How many.
+
+        Minutes go by whole hours, and hours by whole days, that have been rolled up: nothing is lost to the coarser ones.
+        """
         moment = time.time() if now is None else now
+        self._look_back = True
+        while self.roll_up(moment) >= 200:
+            pass
         removed = 0
         with self._write() as connection:
-            for seconds, keep in ((MINUTE, minutes), (HOUR, hours), (DAY, days)):
+            for seconds, keep, coarse in ((MINUTE, minutes, HOUR), (HOUR, hours, DAY), (DAY, days, DAY)):
                 if keep > 0:
-                    old = and_(profile.c.seconds == seconds, profile.c.start < moment - keep)
+                    before = int((moment - max(keep, LATE)) // coarse * coarse)
+                    old = and_(profile.c.seconds == seconds, profile.c.start < before)
                     removed += connection.execute(delete(profile).where(old)).rowcount
         return removed
 
-    def forget(self, endpoint: str, since: int = 0) -> None:
-        """Remove an endpoint's profiles from a minute on, to be made again from the log."""
+    def replace(self, endpoint: str, hour: int, made: Deltas) -> None:
+        """Put these minutes in the place of all that an endpoint has of an hour; its hour and day are rolled up anew."""
         with self._write() as connection:
-            mine = and_(profile.c.endpoint == endpoint, profile.c.start + profile.c.seconds > since)
-            connection.execute(delete(profile).where(mine))
+            for seconds, start, end in (
+                (MINUTE, hour, hour + HOUR),
+                (HOUR, hour, hour + HOUR),
+                (DAY, hour // DAY * DAY, hour // DAY * DAY + DAY),
+            ):
+                mine = and_(
+                    profile.c.endpoint == endpoint, profile.c.seconds == seconds, profile.c.start >= start,
+                    profile.c.start < end,
+                )  # fmt: skip
+                connection.execute(delete(profile).where(mine))
+            for (key, start), one in made.items():
+                self._add(connection, key, MINUTE, start, one, always=True)
+
+    def scrub(self) -> None:
+        """Leave no deleted value in the database's file (SQLite): free pages and the write-ahead log are written anew."""
+        if self._path is None:
+            return
+        with self._errors(), self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
+            for command in ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
+                connection.exec_driver_sql(command)
 
     def stored_streams(self, endpoint: str) -> list[StoredStream]:
         """The detectors' states, as ingest goes on with them."""
@@ -153,18 +220,13 @@ class ProfileStore(Database):
             rows = connection.execute(select(stream.c.view, stream.c.state).where(stream.c.endpoint == endpoint)).all()
         return [StoredStream(msgspec.json.decode(row.view, type=StreamView), row.state) for row in rows]
 
-    def drop_streams(self, endpoint: str, side: str, version: str) -> None:
-        """Forget the detectors of a side: their reference is another one now."""
+    def put_reference(self, endpoint: str, version: str, made: Reference, actor: str, side: Side | None = None) -> int:
+        """Keep a reference; it is in force from now on. Its id. With a side, what detectors of it knew is forgotten, in the
+        same transaction: it was about another reference."""
         with self._write() as connection:
-            connection.execute(
-                delete(stream).where(
-                    and_(stream.c.endpoint == endpoint, stream.c.side == side, stream.c.version == version)
-                )
-            )
-
-    def put_reference(self, endpoint: str, version: str, made: Reference, actor: str) -> int:
-        """Keep a reference; it is in force from now on. Its id."""
-        with self._write() as connection:
+            if side is not None:
+                mine = and_(stream.c.endpoint == endpoint, stream.c.side == side, stream.c.version == version)
+                connection.execute(delete(stream).where(mine))
             done = connection.execute(
                 reference.insert().values(
                     endpoint=endpoint, version=version, source=made.source, time=time.time(), actor=actor,
@@ -173,6 +235,22 @@ class ProfileStore(Database):
             )  # fmt: skip
             return int(done.inserted_primary_key[0])  # type: ignore[index]
 
+    def drop_learned(self, endpoint: str, before: float) -> int:
+        """Remove the references that were made of the log's own rows at or after `before` (unix seconds), and the streams
+        held against them. How many."""
+        with self._write() as connection:
+            learned = and_(
+                reference.c.endpoint == endpoint, reference.c.time >= before, reference.c.source.like("first %")
+            )
+            versions = set(connection.execute(select(reference.c.version).where(learned)).scalars())
+            for version in versions:
+                mine = and_(
+                    stream.c.endpoint == endpoint, stream.c.version == version,
+                    stream.c.side == ("output" if version else "input"),
+                )  # fmt: skip
+                connection.execute(delete(stream).where(mine))
+            return connection.execute(delete(reference).where(learned)).rowcount
+
     # -- reading ------------------------------------------------------------------------------------------------------
 
     def endpoints(self) -> list[str]:
@@ -180,9 +258,19 @@ class ProfileStore(Database):
         with self._read() as connection:
             return sorted(connection.execute(select(profile.c.endpoint).distinct()).scalars())
 
+    def span(self, endpoint: str) -> tuple[float, float]:
+        """From when to when there are profiles (unix seconds); (0, 0) without any."""
+        with self._read() as connection:
+            row = connection.execute(
+                select(func.min(profile.c.start), func.max(profile.c.start + profile.c.seconds)).where(
+                    profile.c.endpoint == endpoint
+                )
+            ).one()
+        return float(row[0] or 0.0), float(row[1] or 0.0)
+
     def keys(self, endpoint: str, start: float, end: float) -> list[Key]:
         """Versions, roles and segments that have rows in a window."""
-        names = [profile.c[name] for name in ("endpoint", "version", "role", "stage", "segment")]
+        names = [profile.c[name] for name in _KEY]
         with self._read() as connection:
             rows = connection.execute(
                 select(*names)
@@ -209,12 +297,20 @@ class ProfileStore(Database):
     ) -> Profile:
         """One profile of a window (unix seconds): all versions, and the roles whose answers callers got, unless named.
 
-        The window is taken in whole minutes (its start rounded down, its end up); where minutes are gone, in whole hours.
+        The window is taken in whole minutes (its start rounded down, its end up); where minutes are gone, in whole hours,
+        and where these are gone, in whole days.
         """
         whole = Profile(start // MINUTE * MINUTE, max(end - start, 0.0))
-        for _, part in self._rows(endpoint, start, end, version, role, segment, stage):
-            whole.merge(part)
+        for at, seconds, _, data in self._rows(endpoint, start, end, version, role, segment, stage):
+            whole.merge(decode(data, at, seconds))
         return whole
+
+    def rows(self, endpoint: str) -> dict[str, int]:
+        """Answered rows of each version, of all that profiles are kept of (without reading their columns)."""
+        found: dict[str, int] = {}
+        for _, _, version, data in self._rows(endpoint, 0.0, time.time() + DAY, None, None, "", None):
+            found[version] = found.get(version, 0) + _HEAD.decode(data).rows
+        return found
 
     def series(
         self,
@@ -228,14 +324,16 @@ class ProfileStore(Database):
         segment: str = "",
         stage: str | None = None,
     ) -> list[Profile]:
-        """One profile for each `step` seconds (a multiple of 60) from `start`; empty ones where nothing came."""
+        """One profile for each `step` seconds (a multiple of 60) from `start`; empty ones where nothing came.
+
+        Where rows as fine as a step are gone, a coarser one is in the step in which it begins.
+        """
         count = max(int((end - start + step - 1) // step), 0)
         out = [Profile(start + number * step, step) for number in range(count)]
-        finest = HOUR if step % HOUR == 0 and start % HOUR == 0 else MINUTE
-        for at, part in self._rows(endpoint, start, end, version, role, segment, stage, coarsest=finest):
-            number = int((at - start) // step)
-            if 0 <= number < count:
-                out[number].merge(part)
+        coarsest = next((size for size in (DAY, HOUR) if step % size == 0 and start % size == 0), MINUTE)
+        for at, seconds, _, data in self._rows(endpoint, start, end, version, role, segment, stage, coarsest):
+            number = min(max(int((at - start) // step), 0), count - 1)
+            out[number].merge(decode(data, at, seconds))
         return out
 
     def columns(self, endpoint: str) -> dict[str, Side]:
@@ -302,54 +400,45 @@ class ProfileStore(Database):
     def _rows(
         self, endpoint: str, start: float, end: float, version: str | None, role: str | None, segment: str,
         stage: str | None, coarsest: int = DAY,
-    ) -> list[tuple[int, Profile]]:  # fmt: skip
+    ) -> list[tuple[int, int, str, bytes]]:  # fmt: skip
+        """(start, seconds, version, data) of the rows that make up a window, each moment of a key once."""
         first, last = int(start // MINUTE * MINUTE), int(-(-end // MINUTE) * MINUTE)
+        if first >= last:
+            return []
         mine = [profile.c.endpoint == endpoint, profile.c.segment == segment]
         if version is not None:
             mine.append(profile.c.version == version)
         if stage is not None:
             mine.append(profile.c.stage == stage)
         mine.append(profile.c.role == role if role is not None else profile.c.role.in_(SERVING))
-        gaps = [(first, last)]
-        found: list[tuple[int, Profile]] = []
+        names = [profile.c.version, profile.c.role, profile.c.stage]
         with self._read() as connection:
-            oldest = connection.execute(
-                select(func.min(profile.c.start)).where(and_(*mine, profile.c.seconds == MINUTE))
-            ).scalar_one_or_none()
-            for seconds in (DAY, HOUR, MINUTE):
-                if seconds > coarsest or not gaps:
-                    continue
-                left: list[tuple[int, int]] = []
-                for low, high in gaps:
-                    inner, outer = -(-low // seconds) * seconds, high // seconds * seconds
-                    if seconds == HOUR and oldest is not None and high <= oldest:
-                        inner, outer = low // seconds * seconds, -(-high // seconds) * seconds
-                    if inner >= outer:
-                        left.append((low, high))
-                        continue
-                    there: set[int] = set()
+
+            def there(seconds: int, around: int) -> dict[Part, set[int]]:
+                found: dict[Part, set[int]] = {}
+                low, high = first // around * around, -(-last // around) * around
+                for row in connection.execute(
+                    select(profile.c.start, *names).where(
+                        and_(*mine, profile.c.seconds == seconds, profile.c.start >= low, profile.c.start < high)
+                    )
+                ):
+                    found.setdefault((row[1], row[2], row[3]), set()).add(row[0])
+                return found
+
+            chosen = choose(there(DAY, DAY), there(HOUR, DAY), there(MINUTE, HOUR), first, last, coarsest)
+            out: list[tuple[int, int, str, bytes]] = []
+            for seconds, places in chosen.items():
+                starts = sorted({at for at, _ in places})
+                for at in range(0, len(starts), 500):
+                    some = starts[at : at + 500]
                     for row in connection.execute(
-                        select(profile.c.start, profile.c.data).where(
-                            and_(*mine, profile.c.seconds == seconds, profile.c.start >= inner, profile.c.start < outer)
+                        select(profile.c.start, *names, profile.c.data).where(
+                            and_(*mine, profile.c.seconds == seconds, profile.c.start.in_(some))
                         )
                     ):
-                        found.append((row.start, decode(row.data, row.start, seconds)))
-                        there.add(row.start)
-                    left += _without(low, high, there, seconds)
-                gaps = left
-        return found
-
-
-def _without(low: int, high: int, there: set[int], seconds: int) -> list[tuple[int, int]]:
-    """What of [low, high) is outside the buckets that were found."""
-    out, at = [], low
-    for start in sorted(there):
-        if start > at:
-            out.append((at, start))
-        at = max(at, start + seconds)
-    if at < high:
-        out.append((at, high))
-    return out
+                        if (row[0], (row[1], row[2], row[3])) in places:
+                            out.append((row[0], seconds, row[1], row[4]))
+        return out
 
 
 def _names(key: Key) -> dict[str, str]:

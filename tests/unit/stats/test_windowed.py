@@ -6,9 +6,10 @@ from scipy import stats
 from scipy.spatial import distance
 
 from tidegate.stats import cells
+from tidegate.stats.auc import auc
 from tidegate.stats.benjamini_hochberg import adjusted
 from tidegate.stats.chisquare import chi_square
-from tidegate.stats.domain import auc, domain_classifier
+from tidegate.stats.domain import domain_classifier
 from tidegate.stats.jensen_shannon import jensen_shannon
 from tidegate.stats.ks import kolmogorov_smirnov, margin
 from tidegate.stats.l_infinity import l_infinity
