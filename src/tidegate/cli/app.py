@@ -15,6 +15,7 @@ from tidegate.cli import (
     loadtest,
     log,
     models,
+    notify,
     predict,
     project,
     replay,
@@ -63,5 +64,5 @@ def version(json: Annotated[bool, typer.Option("--json", help="Print JSON, for p
         typer.echo(f"tidegate {__version__} (Python {platform.python_version()})")
 
 
-for _part in (project, running, status, rollout, replay, freeze, models, predict, loadtest, log, drift, keys, demo):
+for _part in (project, running, status, rollout, replay, freeze, models, predict, loadtest, log, drift, keys, notify, demo):
     _part.add_to(app)

@@ -48,7 +48,7 @@ class ChannelStatus(msgspec.Struct):
     """How one channel fares. `to` is masked; `since` is unix seconds at which the present send began, 0 where none runs."""
 
     to: str
-    for_: str
+    for_: str = msgspec.field(name="for")
     sent: int = 0
     failed: int = 0
     dropped: int = 0

@@ -22,7 +22,7 @@ class Trial(msgspec.Struct):
     """What came of one. `to` is masked; `error` is empty where it arrived (as far as the other side said so)."""
 
     to: str
-    for_: str
+    for_: str = msgspec.field(name="for")
     ok: bool = False
     error: str = ""
     seconds: float = 0.0
