@@ -60,9 +60,8 @@ def silent(traffic: Traffic) -> Reading | None:
     if usual < EXPECTED:
         return None
     minutes = traffic.window / 60.0
-    return Reading(
-        "outside", 0.0, usual, "page", f"no request for {minutes:g} minutes; {usual:.0f} are usual in that time"
-    )
+    text = f"{minutes:g} minute" + ("s" if minutes != 1 else "")
+    return Reading("outside", 0.0, usual, "page", f"no request for {text}; {usual:.0f} are usual in that time")
 
 
 def ingest(status: IngestStatus | None, now: float) -> Reading | None:

@@ -46,7 +46,8 @@ def explain(
     if endpoint not in settings.endpoints:
         return Explanation(findings.cause(alarms, []), [])
     start, profile = now, Profile()
-    for seconds in RECENT:
+    young = max(now - min((alarm.since for alarm in alarms if alarm.open), default=now), 0.0)
+    for seconds in (min(young + 60.0, RECENT[0]), *RECENT):
         start = now - seconds
         profile = profiles.read(endpoint, start, now)
         if profile.rows >= ENOUGH:

@@ -34,7 +34,7 @@ from tidegate.storage.layout import Layout
 from tidegate.storage.monitor_report import MonitorReport, load_report, save_report
 from tidegate.storage.monitoring import AlarmChange, MonitoringStore
 from tidegate.storage.profiles import ProfileStore
-from tidegate.types.monitoring import Alarm, Finding, Incident, Monitor
+from tidegate.types.monitoring import Alarm, Incident, Monitor
 
 PERIOD = 2.0
 RESOLVE_EVERY = 5.0
@@ -100,6 +100,7 @@ class Monitoring:
         self._examples.shutdown(wait=False, cancel_futures=True)
         if self._dispatcher is not None:
             self._dispatcher.close(2.0)
+            self._note_left(time.time())
         self._store.close()
         self._profiles.close()
 
@@ -243,7 +244,7 @@ class Monitoring:
         return young and steady - self._explained.get(incident.id, -1e18) >= EXPLAIN_EVERY
 
     def _explain(self, settings: Settings, incident: Incident, alarms: list[Alarm], now: float) -> Incident:
-        """With its cause and findings, where other columns are named than before."""
+        """With its cause and findings as they are now."""
         streams = [view for view in self._looks.streams if view.endpoint == incident.endpoint]
         try:
             reference = self._looks.reference(incident.endpoint)
@@ -251,8 +252,8 @@ class Monitoring:
         except TidegateError as exc:
             self._errors.append(f"the explanation of incident {incident.id}: {exc}")
             return incident
-        if incident.cause and _named(found.findings) == _named(incident.findings):
-            return incident
+        if incident.cause and not found.findings and incident.findings:
+            return incident  # evidence fades as the cause ends; what was found stays
         return msgspec.structs.replace(incident, cause=found.cause, findings=found.findings)
 
     def _with_examples(self, incident: Incident, one: Grouped, now: float) -> Incident:
@@ -311,6 +312,18 @@ class Monitoring:
         except Conflict:  # a person acted: the next look sees what is due then
             pass
 
+    def _note_left(self, now: float) -> None:
+        """At the end: what left just now is not told again by the next process."""
+        if self._dispatcher is None or any(one.waiting or one.since for one in self._dispatcher.statuses()):
+            return
+        try:
+            for id, (told, _) in self._telling.items():
+                incident = self._store.incident(id)
+                if incident is not None and incident.told != told:
+                    self._note_told(incident, told, now)
+        except TidegateError as exc:
+            sys.stderr.write(f"monitor: {exc}\n")
+
     # -- saying how it goes -------------------------------------------------------------------------------------------
 
     def _report(self, monitors: Mapping[str, Monitor], looks: list[Look], now: float, seconds: float) -> None:
@@ -346,7 +359,3 @@ def _worth_writing(stored: Alarm | None, now: Alarm, seconds: float) -> bool:
     if (now.severity, bool(now.inside), now.incident) != (stored.severity, bool(stored.inside), stored.incident):
         return True
     return seconds >= SAVE_EVERY
-
-
-def _named(found: list[Finding]) -> set[tuple[str, str, str]]:
-    return {(one.side, one.column, one.version) for one in found}
