@@ -127,7 +127,7 @@ def step(
         return alarm
     alarm = msgspec.structs.replace(
         alarm, value=reading.value, limit=reading.limit, severity=reading.severity or monitor.severity,
-        message=reading.message or alarm.message,
+        message=reading.message or alarm.message, worst=_worst(alarm.worst, reading),
     )  # fmt: skip
     if alarm.state == "pending":
         if reading.where == "inside":
@@ -167,7 +167,7 @@ def _begin(
     severity = reading.severity or monitor.severity
     made = Alarm(
         id, monitor.id, monitor.endpoint, monitor.metric, "pending", severity, monitor.version, monitor.segment,
-        since=now, value=reading.value, limit=reading.limit, message=reading.message, kind=kind, looked=now,
+        since=now, value=reading.value, limit=reading.limit, message=reading.message, kind=kind, looked=now, worst=reading.value,
         rule=monitor.rule, flaps=last.flaps + 1 if last is not None and again else 0,
     )  # fmt: skip
     return _held(made, rule, now, reading.where)
@@ -177,6 +177,13 @@ def _held(alarm: Alarm, rule: Rule, now: float, where: Where) -> Alarm:
     if where == "outside" and alarm.held >= rule.hold:
         return msgspec.structs.replace(alarm, state="firing", fired=now, calm=0.0, inside=0.0)
     return alarm
+
+
+def _worst(before: float | None, reading: Reading) -> float | None:
+    if reading.where != "outside":
+        return before
+    farther = before is None or abs(reading.value - reading.limit) > abs(before - reading.limit)
+    return reading.value if farther else before
 
 
 def _quiet(alarm: Alarm) -> bool:

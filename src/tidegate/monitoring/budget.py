@@ -5,7 +5,7 @@
 
         A = sum_i N_i / b_i / B          (of m equal streams: m N / (b B) blocks)
 
-One A for the whole project: a stream that has a threshold of its own, or is muted or retired, leaves the sum, and the
+A stream of weight w has A_i = A / w and w times its share of the budget: A = sum_i w_i N_i / b_i / B. One A for the whole project: a stream that has a threshold of its own, or is muted or retired, leaves the sum, and the
 others become more sensitive. Source: Shin, Ramdas & Rinaldo, "E-detectors" (2203.03532), corollary 2.5.
 """
 
@@ -74,8 +74,13 @@ def on_budget(
     return found
 
 
-def budget(allowed: float, streams: Iterable[tuple[StreamView, float]], alarms: Iterable[Alarm] = ()) -> Budget:
-    """The threshold of streams with their rows a month, and how the last 30 days went.
+def budget(
+    allowed: float,
+    streams: Iterable[tuple[StreamView, float]],
+    alarms: Iterable[Alarm] = (),
+    weights: Mapping[str, float] | None = None,
+) -> Budget:
+    """The threshold of streams with their rows a month, and how the last 30 days went. `weights` by monitor's id (1 else).
 
     >>> views = [(StreamView("loan", "input", name, "number"), 1_000_000.0) for name in "abcdefgh"]
     >>> found = budget(2.0, views)
@@ -83,7 +88,8 @@ def budget(allowed: float, streams: Iterable[tuple[StreamView, float]], alarms: 
     (250000.0, 12.43)
     """
     counted = list(streams)
-    blocks = sum(max(rows, FEWEST_ROWS) / view.block for view, rows in counted) / allowed
+    shares = weights or {}
+    blocks = sum(shares.get(stream_id(v), 1.0) * max(rows, FEWEST_ROWS) / v.block for v, rows in counted) / allowed
     raised = [alarm for alarm in alarms if alarm.kind == "budget" and alarm.fired]
     false = sum(1 for alarm in raised if alarm.verdict == "false")
     return Budget(allowed, len(counted), blocks, math.log(max(blocks, math.e)), len(raised), false)

@@ -149,7 +149,8 @@ class Looks:
             for key in {(view.endpoint, view.version) for view, _ in mine}:
                 self._rates[key] = self._rows_a_month(*key, now)
         counted = [(view, self._rates[view.endpoint, view.version]) for view, _ in mine]
-        self.budget = budget.budget(settings.options.budget.a_month, counted, recent)
+        weights = {monitor.id: monitor.weight for _, monitor in mine}
+        self.budget = budget.budget(settings.options.budget.a_month, counted, recent, weights)
         found = []
         for view, monitor in mine:
             seen = self.peaks.get(monitor.id)
@@ -163,7 +164,8 @@ class Looks:
                 self._fed[monitor.id] = (view.rows, at := self._last)
             reading = None
             if self._last - at <= FED_FOR:  # where no rows come, nothing begins and nothing ends
-                reading = budget.reading(view, self.budget.limit, seen, words.of_stream(view, monitor))
+                limit = self.budget.limit - math.log(monitor.weight)
+                reading = budget.reading(view, limit, seen, words.of_stream(view, monitor))
             self.peaks[monitor.id] = max(view.peak, seen)
             found.append(Look(monitor, reading, "budget"))
         self.peaks = {id: peak for id, peak in self.peaks.items() if math.isfinite(peak)}

@@ -68,6 +68,8 @@ class Monitor(msgspec.Struct, frozen=True, omit_defaults=True):
     state: MonitorState = "active"
     number: int = 1
     source: Literal["file", "suggested", "default", "adapted", "person"] = "default"
+    weight: float = 1.0
+    """Of one on the budget: its share of the false alarms allowed, against the others' (0.5: half of an equal share)."""
     until: float = 0.0
     """Of a muted one: unix seconds at which it speaks again; 0 for never."""
     reason: str = ""
@@ -102,6 +104,8 @@ class Alarm(msgspec.Struct, frozen=True, omit_defaults=True):
     """How often in a row it ended and came back within the hour; it then has to stay inside for longer."""
     value: float = 0.0
     limit: float = 0.0
+    worst: float | None = None
+    """The value farthest outside that was seen while it was open."""
     message: str = ""
     incident: int = 0
     verdict: Truth = ""
