@@ -12,13 +12,14 @@ could not be written), they catch up from the journal first; the tables never wa
 
 from __future__ import annotations
 
-import contextlib
 import gc
+import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from tidegate.errors import StateError
 from tidegate.ingest.watch import Watch
+from tidegate.ingest.watch import log as log
 from tidegate.storage.blobs import BlobStore
 from tidegate.storage.journal_reader import Chunk, Damage, Position, Record, read_chunk, segments
 from tidegate.storage.layout import Layout
@@ -34,7 +35,12 @@ if TYPE_CHECKING:
     import polars as pl
 
 BATCH_BYTES = 24 << 20
+PATIENCE = 30.0
 _CHUNK_BYTES = 8 << 20
+
+
+_ELSEWHERE = (StateError, OSError, MemoryError)
+"""What is no fault of the rows: tried again later, all of it."""
 
 
 class Cycle:
@@ -52,29 +58,62 @@ class Cycle:
         self.watch_error = ""
         self._level = False
         """Whether the profiles are known to stand where the tables do."""
+        self._first: dict[str, int] = {}
+        """Where each slot stood when this process first met it (packed)."""
+        self.patience = 1.0
+        """Seconds until profiles that failed are tried again; twice as long each time, up to PATIENCE."""
+        self._wait = 0.0
+        self._again = 0.0
 
-    def run(self, goes_on: Callable[[], bool] = lambda: True) -> Committed:
-        """One pass; `goes_on` is asked between batches. Errors: StateError, OSError, DeltaError; what was committed
-        stays."""
+    def run(
+        self, goes_on: Callable[[], bool] = lambda: True, catches_up: Callable[[], bool] = lambda: True
+    ) -> Committed:
+        """One pass; `goes_on` is asked between batches, `catches_up` before profiles that are behind go on with another
+        one. Errors: StateError, OSError, DeltaError; what was committed stays."""
         collecting = gc.isenabled()
         # a batch is a million small lists, none of them in a cycle: the collector would visit each, many times
         gc.disable()
         try:
+            more = True
             while True:
                 with writing(self.layout):
-                    self._tables.clear()
-                    committed = load_committed(self.layout)
-                    goes = self._batch(committed)
-                    if not self._level:
-                        self._catch_up(committed)
-                if not goes or not goes_on():
-                    return committed
+                    more = self._turn(more)
+                if not (more or (self._behind() and catches_up())) or not goes_on():
+                    return self._committed
         except BaseException:
             self._lose()
             raise
         finally:
             if collecting:
                 gc.enable()
+
+    def bring_up(self) -> Committed:
+        """All of the journal, for a caller who holds the log's lock. Errors: StateError where the profiles can't follow."""
+        more = True
+        while more or self._behind():
+            more = self._turn(more)
+        if not self._level:
+            raise StateError(f"the profiles can't be brought up to the log: {self.watch_error}")
+        return self._committed
+
+    def keep(self, now: float) -> None:
+        """What profiles need now and then (watch.keep); `now` of a steady clock."""
+        if self._level:
+            with writing(self.layout):
+                self._watch(lambda: self.watch.keep(now))
+
+    def _turn(self, more: bool) -> bool:
+        self._tables.clear()
+        self._committed = load_committed(self.layout)
+        if more:
+            more = self._batch(self._committed)
+        if not self._level and time.monotonic() >= self._again:
+            self._catch_up(self._committed)
+        return more
+
+    def _behind(self) -> bool:
+        """Whether profiles are behind and may be tried at once."""
+        return not self._level and time.monotonic() >= self._again
 
     def _batch(self, committed: Committed) -> bool:
         """Read and commit one batch; False when it reached the end of every journal.
@@ -86,13 +125,17 @@ class Cycle:
         journal = segments(self.layout.journal)
         positions = {slot: committed.position(slot) for slot in journal}
         for slot, position in positions.items():
+            self._first.setdefault(slot, position.pack())
+        for slot, position in positions.items():
             if journal[slot][-1].number < position.segment:
                 raise StateError(
                     f"the journal of {slot} ends at segment {journal[slot][-1].number}, "
                     f"but the log has it up to {position.segment}: "
                     "was an older journal folder put back? Move its files away, or restore journal/ and log/ together"
                 )
-        self._watch(lambda: self.watch.begin({slot: position.pack() for slot, position in positions.items()}))
+        if self._level:
+            here = {slot: position.pack() for slot, position in positions.items()}
+            self._watch(lambda: self._begin(here))
         shares: dict[str, Share] = {}
         moved: dict[str, Position] = {}
         damage: list[Damage] = []
@@ -147,54 +190,87 @@ class Cycle:
         """Whether the profiles have all that the tables have."""
         return self._level
 
+    def folded(self, committed: Committed) -> dict[str, int]:
+        """How far each slot is in the profiles, as far as it is known: what comes after it is still needed."""
+        known = self.watch.positions
+        return {slot: known.get(slot, 0) if known is not None else 0 for slot in committed.positions}
+
     # -- profiles -----------------------------------------------------------------------------------------------------
 
-    def _watch(self, act: Callable[[], None]) -> None:
+    def _begin(self, here: dict[str, int]) -> dict[str, int]:
+        """How far each slot is in the profiles; where they aren't level with the tables, that is noted."""
+        folded = self.watch.begin(here)
+        if any(folded[slot] != at for slot, at in here.items()):
+            self._level = False
+        return folded
+
+    def _watch(self, act: Callable[[], object]) -> None:
         """Do something for the profiles. Where that fails they fall behind, and the log goes on."""
         try:
             act()
-        except (
-            Exception
-        ) as exc:  # a locked database, a full disk, or a value that nobody thought of: never the log's end
-            self.watch_error = f"{type(exc).__name__}: {exc}"
-            self._lose()
+        except Exception as exc:  # a locked database, a full disk, a value that nobody thought of: never the log's end
+            self._fail(exc)
+
+    def _fail(self, exc: Exception, again_later: bool = False) -> None:
+        self.watch_error = f"{type(exc).__name__}: {exc}"
+        self._lose()
+        if again_later or isinstance(exc, _ELSEWHERE):
+            self._wait = min(PATIENCE, self._wait * 2 or self.patience)
+            self._again = time.monotonic() + self._wait
 
     def _lose(self) -> None:
         self._level = False
-        with contextlib.suppress(StateError):
-            self.watch.abandon()
+        self.watch.abandon()
 
     def _catch_up(self, committed: Committed) -> None:
-        """Fold what the tables have and the profiles haven't, from the journal. After it they are level, or say why not."""
+        """Fold what the tables have and the profiles haven't, from the journal: one batch of it at most."""
         journal = segments(self.layout.journal)
         goal = {slot: committed.position(slot) for slot in journal}
         try:
-            self.watch.begin({slot: position.pack() for slot, position in goal.items()})
-            places = {slot: Position.unpack(self.watch.positions[slot]) for slot in journal}
-            while behind := [slot for slot in journal if places[slot] < goal[slot]]:
-                moved: dict[str, int] = {}
+            folded = self._begin({slot: self._first.get(slot, goal[slot].pack()) for slot in journal})
+            places = {slot: Position.unpack(folded[slot]) for slot in journal}
+            read = 0
+            while (behind := [slot for slot in journal if places[slot] < goal[slot]]) and read < BATCH_BYTES:
                 for slot in behind:
                     chunk = read_chunk(journal[slot], places[slot], _CHUNK_BYTES)
                     if chunk is None or chunk.start > goal[slot]:
-                        places[slot] = goal[
-                            slot
-                        ]  # the journal no longer has it: what is lost to profiles is in the log
-                        moved[slot] = goal[slot].pack()
+                        # the journal no longer has it: what profiles miss is in the log
+                        self.watch.begin({})
+                        self.watch.commit({slot: goal[slot].pack()})
+                        places[slot] = goal[slot]
                         continue
-                    shares = deal(chunk, _before(chunk, goal[slot]), self._directory)
-                    for endpoint, share in shares.items():
-                        if share.predictions and endpoint != UNMATCHED:
-                            frame = self._frame(endpoint, share)
-                            self.watch.take(endpoint, frame, self._maker(endpoint).book)
                     places[slot] = min(chunk.end, goal[slot])
-                    moved[slot] = places[slot].pack()
-                self.watch.commit(moved)
+                    read += max(1, chunk.end.offset - chunk.start.offset)
+                    self._fold(chunk, goal[slot], places[slot])
         except Exception as exc:
-            self.watch_error = f"{type(exc).__name__}: {exc}"
-            self._lose()
+            self._fail(exc, again_later=True)
         else:
             self.watch_error = ""
-            self._level = True
+            self._wait = 0.0
+            self._level = not any(places[slot] != goal[slot] for slot in journal)
+
+    def _fold(self, chunk: Chunk, goal: Position, end: Position) -> None:
+        """One chunk into the profiles. Rows of an endpoint that can't be summarised are left out, and that is said."""
+        left_out: set[str] = set()
+        while True:
+            self.watch.begin({})
+            shares = deal(chunk, _before(chunk, goal), self._directory)
+            for endpoint, share in shares.items():
+                if share.predictions and endpoint != UNMATCHED and endpoint not in left_out:
+                    count = len(share.predictions)
+                    try:
+                        frame = self._frame(endpoint, share)
+                        self.watch.take(endpoint, frame, self._maker(endpoint).book)
+                    except _ELSEWHERE:
+                        raise
+                    except Exception as exc:
+                        log(f"{count} predictions of {endpoint} are in no profile: {type(exc).__name__}: {exc}")
+                        left_out.add(endpoint)
+                        break
+            else:
+                self.watch.commit({chunk.slot: end.pack()})
+                return
+            self.watch.abandon()
 
     def _feedback(self, endpoint: str, share: Share, moved: dict[str, Position]) -> int:
         table = self._table(endpoint, False)

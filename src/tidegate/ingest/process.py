@@ -16,6 +16,7 @@ import signal
 import sys
 import threading
 import time
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from tidegate.errors import ConfigError, StateError
@@ -119,7 +120,7 @@ class Process:
         self._cycle.options = self.options
         before = self._committed
         now = time.time()
-        self._committed = self._cycle.run()
+        self._committed = self._cycle.run(catches_up=lambda: not self.stop.is_set())
         self._caught_up = now
         self._status.last_commit = time.time()
         for damage in self._committed.since(before):
@@ -127,12 +128,12 @@ class Process:
                 f"{damage.slot} segment {damage.segment} byte {damage.offset}: "
                 f"{damage.length} bytes skipped: {damage.reason}"
             )
-        drop_segments(self.layout, self.options, self._cycle.watch.positions)
+        drop_segments(self.layout, self.options, self._cycle.folded(self._committed))
 
     def _keep(self) -> None:
         now = time.monotonic()
         if self._cycle is not None:
-            self._cycle.watch.keep(now)
+            self._cycle.keep(now)
         if self._cycle is not None and self._cycle.touched and now >= self._upkeep_at:
             from tidegate.ingest.upkeep import compact
 
@@ -164,9 +165,11 @@ class Process:
             return False
         from tidegate.storage.profiles import ProfileStore
 
-        store = ProfileStore(self.layout)
-        folded = store.positions()
-        store.close()
+        try:
+            with closing(ProfileStore(self.layout)) as store:
+                folded = store.positions()
+        except StateError:  # the cycle says why, and when it is over
+            folded = dict.fromkeys(self._committed.positions, 0)
         self._looked = True
         return any(folded.get(slot, at) < at for slot, at in self._committed.positions.items())
 

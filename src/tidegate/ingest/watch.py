@@ -18,23 +18,27 @@ from pathlib import Path
 import polars as pl
 
 from tidegate.detectors.streams import ROLES, Streams
-from tidegate.errors import TidegateError
-from tidegate.profiles.fold import Minutes, fold
+from tidegate.errors import StateError, TidegateError
+from tidegate.profiles.fold import OTHER, Minutes, fold
 from tidegate.profiles.reference import Reference, make, read_file
 from tidegate.profiles.settings import EndpointSettings, MonitoringSettings, read_settings
 from tidegate.storage.layout import Layout
 from tidegate.storage.log.columns import ColumnBook
 from tidegate.storage.log.tables import predictions
-from tidegate.storage.profiles import ProfileStore, StoredStream
+from tidegate.storage.profile_windows import DAY
+from tidegate.storage.profiles import CHANGED, ProfileStore, StoredStream
 from tidegate.types.inference import Signature
 from tidegate.types.monitoring import Side
 
 ROLL_EVERY = 20.0
 EXPIRE_EVERY = 3600.0
 LEARN_EVERY = 2.0
+AGAIN_EVERY = 60.0
+"""After an attempt that read much and made no reference."""
 PEAKS_FOR = 60.0
 """Seconds for which a stream's peak is shown: whoever looks every few seconds misses none."""
 SEGMENTS = 20
+MISSING = "(missing)"
 ACTOR = "ingest"
 
 
@@ -60,7 +64,7 @@ class Watch:
 
     def __init__(self, layout: Layout) -> None:
         self._layout = layout
-        self._store = ProfileStore(layout)
+        self._opened: ProfileStore | None = None
         self._settings = MonitoringSettings()
         self._stamp = -1
         self._endpoints: dict[str, Endpoint] = {}
@@ -68,21 +72,47 @@ class Watch:
         self._fed: set[str] = set()
         self._rolled = self._expired = 0.0
         self._calmed = time.monotonic()
-        self.positions = self._store.positions()
+        self._changed = _stamp(layout.run / CHANGED)
+        self._said: set[str] = set()
+        self.positions: dict[str, int] | None = None
+        """How far each slot is, as stored; None until it was read, and after anything that failed."""
+
+    @property
+    def _store(self) -> ProfileStore:
+        # Opened when it is needed: a database that can't be used must not keep the log from going on.
+        if self._opened is None:
+            self._opened = ProfileStore(self._layout)
+        return self._opened
 
     def close(self) -> None:
         """Give the database back."""
-        self._store.close()
+        if self._opened is not None:
+            self._opened.close()
 
     # -- a batch ------------------------------------------------------------------------------------------------------
 
-    def begin(self, positions: Mapping[str, int]) -> None:
-        """A batch begins. Slots that were never folded begin at `positions` (packed)."""
-        self._refresh()
-        new = {slot: at for slot, at in positions.items() if slot not in self.positions}
+    def begin(self, positions: Mapping[str, int]) -> dict[str, int]:
+        """A batch begins; how far each slot is. Errors: StateError.
+
+        Where there are no profiles yet, slots begin at `positions` (packed): what the log had before is left to a rebuild.
+        A slot that appears later begins at its start.
+        """
+        self._look()
+        if self.positions is None:
+            self.positions = self._store.positions()
+        new = {slot: at if not self.positions else 0 for slot, at in positions.items() if slot not in self.positions}
         if new:
             self._store.start_at(new)
-            self.positions |= new
+            self.positions = self.positions | new
+        return self.positions
+
+    def _look(self) -> None:
+        """Notice new settings, and profiles that somebody else changed (a rebuild, an erasure)."""
+        changed = _stamp(self._layout.run / CHANGED)
+        if changed != self._changed:
+            self.abandon()
+            self._changed = changed
+        self._refresh()
 
     def take(self, endpoint: str, frame: pl.DataFrame, book: ColumnBook) -> None:
         """Count a frame of an endpoint's rows."""
@@ -93,10 +123,11 @@ class Watch:
         settings = kept.settings
         segments = [name for name in (settings.segments if settings else []) if name in frame.columns]
         for name in segments:
-            known = kept.known.setdefault(name, set())
-            if len(known) < SEGMENTS:
+            known = kept.known.setdefault(name, {MISSING})
+            if len(known) <= SEGMENTS:
                 values = frame[name].cast(pl.String).drop_nulls().unique(maintain_order=True).to_list()
-                known |= set(values[: SEGMENTS - len(known)])
+                fresh = [value for value in values if value not in known]
+                known.update(fresh[: SEGMENTS + 1 - len(known)])
         minutes = fold(
             endpoint, frame, kept.sides,
             belongs=lambda model, version, column: self._belongs(kept, book, model, version, column),
@@ -110,38 +141,39 @@ class Watch:
                 have.merge(profile)
         if settings is not None and settings.reference != "none":
             if "" not in kept.references and self._file(settings):
-                self._learn(kept, time.monotonic())  # a file is there from the first row on
+                self._learn_safely(kept, time.monotonic())  # a file is there from the first row on
             kept.streams.feed(frame)
             self._fed.add(endpoint)
             self._count(kept, frame)
 
     def commit(self, positions: Mapping[str, int]) -> None:
         """Write all that was taken since `begin`, and how far each slot is now (packed)."""
+        before = self.positions or {}
         streams = [
             StoredStream(view, state)
             for name in sorted(self._fed)
             for view, state in self._endpoints[name].streams.views()
         ]
-        self._store.commit(self._deltas, streams, positions)
+        self._store.commit(self._deltas, streams, positions, before)
         if time.monotonic() - self._calmed > PEAKS_FOR:
             self._calmed = time.monotonic()
             for kept in self._endpoints.values():
                 for group in kept.streams.groups.values():
                     group.calm()
-        self.positions |= positions
+        self.positions = {**before, **positions}
         self._deltas, self._fed = {}, set()
 
     def abandon(self) -> None:
         """Forget what was taken and not committed: the next batch starts from what is stored."""
         self._deltas, self._fed = {}, set()
         self._endpoints = {}
-        self.positions = self._store.positions()
+        self.positions = None  # what was meant to be written may be there or not: it is read again
 
     def keep(self, now: float) -> None:
         """Now and then: learn references, roll up, expire. `now` of a steady clock."""
-        self._refresh()
+        self._look()
         for kept in list(self._endpoints.values()):
-            self._learn(kept, now)
+            self._learn_safely(kept, now)
         if now - self._rolled >= ROLL_EVERY:
             self._store.roll_up()
             self._rolled = now
@@ -204,28 +236,58 @@ class Watch:
 
     def _restore(self, kept: Endpoint) -> None:
         settings = kept.settings
-        if settings is None or settings.reference == "none":
+        if settings is None:
+            return
+        for segment in {key.segment for key in self._store.keys(kept.name, 0.0, time.time() + DAY) if key.segment}:
+            name, _, value = segment.partition("=")
+            if name in settings.segments and value != OTHER:
+                kept.known.setdefault(name, {MISSING}).add(value)
+        if settings.reference == "none":
+            self._store.keep_streams(kept.name, set())
             return
         stored: dict[tuple[str, str], dict[str, bytes]] = {}
         for one in self._store.stored_streams(kept.name):
             stored.setdefault((one.view.side, one.view.version), {})[one.view.column] = one.state
-        now = time.time()
-        for version in {key.version for key in self._store.keys(kept.name, 0.0, now + 60.0) if key.version}:
-            kept.versions[version] = self._store.read(kept.name, 0.0, now + 60.0, version=version).rows
-        reference = self._store.newest_reference(kept.name, "")
-        if reference is not None and reference.source == self._source(settings):
-            kept.references[""] = reference
-            kept.streams.set_reference("input", "", reference, stored.get(("input", "")))
-        for version in {version for side, version in stored if side == "output"}:
+        kept.versions = self._store.rows(kept.name)
+        kept.versions.pop("", None)
+        wanted = {"": self._source(settings)}
+        for version in {row["version"] for row in self._store.references(kept.name)}:
+            source = wanted.get(version, _first(settings))
             found = self._store.newest_reference(kept.name, version)
-            if found is not None:
-                kept.references[version] = found
-                kept.streams.set_reference("output", version, found, stored.get(("output", version)))
+            if found is None or not self._holds(settings, found, source):
+                continue
+            side: Side = "output" if version else "input"
+            kept.references[version] = found
+            kept.streams.set_reference(side, version, found, stored.get((side, version)))
+        if stored:
+            self._store.keep_streams(
+                kept.name,
+                {
+                    (side, column, version)
+                    for (side, version), group in kept.streams.groups.items()
+                    for column in (*group.numbers, *group.categories)
+                },
+            )
+
+    def _holds(self, settings: EndpointSettings, found: Reference, source: str) -> bool:
+        """Whether a stored reference is what the settings ask for, or stands in for a file that still can't be read."""
+        if found.source == source:
+            return True
+        if found.source == _instead(settings, source):
+            return source == _first(settings) or not self._readable(settings)
+        return False
+
+    def _readable(self, settings: EndpointSettings) -> bool:
+        try:
+            read_file(Path(self._file(settings)), {}, 1)
+        except TidegateError:
+            return False
+        return True
 
     def _source(self, settings: EndpointSettings) -> str:
         """Where the inputs' reference is from, in words that change when it does."""
         if settings.reference == "first" or (settings.reference == "training" and not self._file(settings)):
-            return f"first {settings.first_rows} rows"
+            return _first(settings)
         return f"file {self._file(settings)}"
 
     def _file(self, settings: EndpointSettings) -> str:
@@ -237,6 +299,15 @@ class Watch:
         served = frame.filter((pl.col("status") == 200) & pl.col("role").is_in(ROLES))
         for version, count in served["version"].value_counts().iter_rows():
             kept.versions[version] = kept.versions.get(version, 0) + count
+
+    def _learn_safely(self, kept: Endpoint, now: float) -> None:
+        """A reference that can't be made is said once and tried again: rows are counted without it. Errors: StateError."""
+        try:
+            self._learn(kept, now)
+        except StateError:
+            raise
+        except Exception as exc:
+            self._say(f"{kept.name}: no reference could be made: {type(exc).__name__}: {exc}")
 
     def _learn(self, kept: Endpoint, now: float) -> None:
         settings = kept.settings
@@ -250,21 +321,20 @@ class Watch:
             )
             self._adopt(kept, "input", "", made)
         for version, rows in list(kept.versions.items()):
-            if version not in kept.references and rows and self._due(kept, version, now):
+            if version not in kept.references and rows >= settings.first_rows and self._due(kept, version, now):
                 self._adopt(kept, "output", version, self._first_rows(kept, settings, "output", version))
 
     def _due(self, kept: Endpoint, version: str, now: float) -> bool:
-        if now - kept.tried.get(version, -1e9) < LEARN_EVERY:
+        if now < kept.tried.get(version, -1e9):
             return False
-        kept.tried[version] = now
+        kept.tried[version] = now + LEARN_EVERY
         return True
 
     def _adopt(self, kept: Endpoint, side: Side, version: str, made: Reference | None) -> None:
         if made is None or not made.columns:
             return
         made.version = version
-        made.id = self._store.put_reference(kept.name, version, made, ACTOR)
-        self._store.drop_streams(kept.name, side, version)
+        made.id = self._store.put_reference(kept.name, version, made, ACTOR, side)
         kept.references[version] = made
         kept.streams.set_reference(side, version, made)
 
@@ -276,8 +346,7 @@ class Watch:
         try:
             frame = read_file(Path(path), names)
         except TidegateError as exc:
-            _log(f"{kept.name}: {exc}; the first {settings.first_rows} rows are taken instead")
-            return self._first_rows(kept, settings, "input", "")
+            return self._in_its_stead(kept, settings, str(exc))
         sides = {column.name: column.side for column in book.columns if column.side == "input"}
         if parts and not any(name in frame.columns for name in parts):
             wide = [name for name in frame.columns if frame.schema[name].is_numeric()][: len(parts)]
@@ -285,8 +354,22 @@ class Watch:
                 frame = frame.rename(dict(zip(wide, parts, strict=True)))
         season = _times(frame, settings)
         if not any(name in sides for name in frame.columns):
-            return None
+            return self._in_its_stead(kept, settings, f"reference {path} has none of the columns {', '.join(sides)}")
         return make(frame, sides, self._source(settings), season=season)
+
+    def _in_its_stead(self, kept: Endpoint, settings: EndpointSettings, why: str) -> Reference | None:
+        self._say(f"{kept.name}: {why}; the first {settings.first_rows} rows are taken instead")
+        kept.tried[""] = time.monotonic() + AGAIN_EVERY
+        made = self._first_rows(kept, settings, "input", "")
+        if made is not None:
+            made.source = _instead(settings, self._source(settings))
+        return made
+
+    def _say(self, message: str) -> None:
+        """In the log of the process, once."""
+        if message not in self._said:
+            self._said.add(message)
+            log(message)
 
     def _first_rows(self, kept: Endpoint, settings: EndpointSettings, side: Side, version: str) -> Reference | None:
         """From the log, once there are enough rows."""
@@ -303,13 +386,32 @@ class Watch:
             chosen = chosen.filter(pl.col("version") == version)
         sides = {name: of for name, of in kept.sides.items() if of == side}
         names = [name for name in chosen.collect_schema().names() if name in sides]
-        rows = chosen.select(["time", *names]).sort("time").head(settings.first_rows).collect()
-        if rows.height < settings.first_rows:
+        wanted = settings.first_rows
+        # in two steps, so that only files with those rows are read for their values
+        last = chosen.select(pl.col("time").bottom_k(wanted).max()).collect(engine="streaming").item()
+        rows = chosen.filter(pl.col("time") <= last).select(["time", *names]).collect(engine="streaming")
+        rows = rows.sort("time", maintain_order=True).head(wanted)
+        if rows.height < wanted:  # the log no longer has as many
+            kept.tried[version] = time.monotonic() + AGAIN_EVERY
             return None
         used = [name for name in names if rows[name].null_count() < rows.height]
         season = rows["time"] if settings.season == "hourOfWeek" and side == "input" else None
-        source = f"first {settings.first_rows} rows"
-        return make(rows.select(used), {name: sides[name] for name in used}, source, season=season)
+        return make(rows.select(used), {name: sides[name] for name in used}, _first(settings), season=season)
+
+
+def _first(settings: EndpointSettings) -> str:
+    return f"first {settings.first_rows} rows"
+
+
+def _instead(settings: EndpointSettings, source: str) -> str:
+    return f"{_first(settings)} instead of {source}"
+
+
+def _stamp(path: Path) -> int:
+    try:
+        return path.stat().st_mtime_ns
+    except FileNotFoundError:
+        return 0
 
 
 def _times(frame: pl.DataFrame, settings: EndpointSettings) -> pl.Series | None:
@@ -317,7 +419,7 @@ def _times(frame: pl.DataFrame, settings: EndpointSettings) -> pl.Series | None:
         return None
     name = settings.time_column
     if name not in frame.columns:
-        _log(f"the reference has no column {name!r} (timeColumn), so that it has no season")
+        log(f"the reference has no column {name!r} (timeColumn), so that it has no season")
         return None
     series = frame[name]
     if series.dtype == pl.String:
@@ -342,6 +444,6 @@ def _of_signatures(book: ColumnBook, signatures: list[Signature]) -> set[str]:
     }
 
 
-def _log(message: str) -> None:
+def log(message: str) -> None:
     sys.stderr.write(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} ingest: {message}\n")
     sys.stderr.flush()

@@ -28,6 +28,8 @@ from tidegate.types.monitoring import Side, StreamView
 
 LATE = 120.0
 """Seconds after the end of an hour (or a day) at which it is rolled up; later rows are added to it."""
+CHANGED = "profiles.changed"
+"""run/profiles.changed: written anew before profiles are changed by others than ingest, which then forgets its own."""
 SERVING = ("stable", "canary", "baseline")
 """Roles whose answers callers got; shadow and human are asked for by name."""
 
@@ -219,6 +221,15 @@ class ProfileStore(Database):
         with self._read() as connection:
             rows = connection.execute(select(stream.c.view, stream.c.state).where(stream.c.endpoint == endpoint)).all()
         return [StoredStream(msgspec.json.decode(row.view, type=StreamView), row.state) for row in rows]
+
+    def keep_streams(self, endpoint: str, wanted: set[tuple[Side, str, str]]) -> None:
+        """Remove an endpoint's streams but these (side, column, version)."""
+        with self._write() as connection:
+            mine = stream.c.endpoint == endpoint
+            for row in connection.execute(select(stream.c.side, stream.c.column, stream.c.version).where(mine)).all():
+                if (row[0], row[1], row[2]) not in wanted:
+                    one = and_(mine, stream.c.side == row[0], stream.c.column == row[1], stream.c.version == row[2])
+                    connection.execute(delete(stream).where(one))
 
     def put_reference(self, endpoint: str, version: str, made: Reference, actor: str, side: Side | None = None) -> int:
         """Keep a reference; it is in force from now on. Its id. With a side, what detectors of it knew is forgotten, in the
