@@ -64,12 +64,15 @@ class SeriesSnapshot(msgspec.Struct):
     p99_ms: float
     by_status: dict[str, int]
     buckets: list[int]
+    total: list[int]
+    """Of each bucket since the process began, and the sum of all durations in seconds: what a histogram of Prometheus is."""
+    total_seconds: float
 
 
 class Series:
     """The counts of one endpoint x version x role."""
 
-    __slots__ = ("by_status", "endpoint", "role", "seconds", "version")
+    __slots__ = ("by_status", "endpoint", "past", "role", "seconds", "sum_us", "version")
 
     def __init__(self, endpoint: str, version: str, role: str) -> None:
         self.endpoint = endpoint
@@ -77,6 +80,9 @@ class Series:
         self.role = role
         self.by_status: dict[int, int] = {}
         self.seconds: dict[int, list[int]] = {}
+        self.past = [0] * BUCKETS
+        """What the seconds held that are no longer kept apart."""
+        self.sum_us = 0.0
 
     def observe(self, second: int, status: int, microseconds: float) -> None:
         """Count one answer."""
@@ -85,19 +91,22 @@ class Series:
         if buckets is None:
             buckets = self.seconds[second] = [0] * BUCKETS
             for old in [s for s in self.seconds if s < second - WINDOW]:
-                del self.seconds[old]
+                self.past = [a + b for a, b in zip(self.past, self.seconds.pop(old), strict=True)]
         buckets[bucket_of(microseconds)] += 1
+        self.sum_us += microseconds
 
     def snapshot(self, second: int) -> SeriesSnapshot:
         """The whole seconds of the window before `second`."""
         window = [b for s, b in self.seconds.items() if second - WINDOW <= s < second]
         merged = [sum(column) for column in zip(*window, strict=True)] if window else [0] * BUCKETS
+        total = [sum(column) for column in zip(self.past, *self.seconds.values(), strict=True)]
         requests = sum(self.by_status.values())
         return SeriesSnapshot(
             self.endpoint, self.version, self.role, requests,
             sum(n for status, n in self.by_status.items() if status >= 500),
             sum(merged) / WINDOW, quantile(merged, 0.5), quantile(merged, 0.99),
             {str(status): n for status, n in sorted(self.by_status.items())}, merged,
+            total, self.sum_us / 1e6,
         )  # fmt: skip
 
 

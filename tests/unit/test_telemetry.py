@@ -58,3 +58,15 @@ def test_the_window_forgets_and_the_totals_do_not() -> None:
     (later,) = counters.snapshot(200)
     assert later["rps"] == 0 and later["p99_ms"] == 0 and later["requests"] == 90
     assert len(series.seconds) <= WINDOW + 2, "memory stays bounded"
+
+
+def test_the_histogram_is_of_the_whole_life() -> None:
+    counters = Counters()
+    series = counters.series("loan", "1", "stable")
+    for second in range(100, 160):
+        series.observe(second, 200, 2000.0)
+        series.observe(second, 200, 500_000.0)
+    (now,) = counters.snapshot(161)
+    assert sum(now["total"]) == 120 and now["total"][bucket_of(2000.0)] == 60
+    assert now["total_seconds"] == pytest.approx(60 * 0.502)
+    assert sum(counters.snapshot(900)[0]["total"]) == 120

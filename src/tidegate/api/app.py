@@ -8,6 +8,7 @@ from tidegate import __version__
 from tidegate.api import errors
 from tidegate.api.drift import router as drift
 from tidegate.api.guard import Guard
+from tidegate.api.metrics import router as metrics
 from tidegate.api.notify import router as notify
 from tidegate.api.rollouts import router as rollouts
 from tidegate.api.routes import router
@@ -30,6 +31,7 @@ def build(layout: Layout, *, host: str = "127.0.0.1", require_keys: bool = False
     app.include_router(router)
     app.include_router(rollouts)
     app.include_router(notify)
+    app.include_router(metrics)
     app.include_router(drift)
     errors.install(app)
     app.add_middleware(Guard, check_host=app.state.control.loopback and not require_keys)
