@@ -21,6 +21,7 @@ from tidegate.auth.policy import keys_required
 from tidegate.config import Endpoint, Project, load_project, parse_project
 from tidegate.errors import ConfigError, Conflict, StateError
 from tidegate.gateway.settings import GatewaySettings
+from tidegate.monitoring.settings import Settings, Watched
 from tidegate.profiles.settings import EndpointSettings, MonitoringSettings
 from tidegate.rollout.reconcile import Wanted
 from tidegate.runner.options import VersionOptions
@@ -351,7 +352,7 @@ def ingest_settings(project: Project) -> MonitoringSettings:
     endpoints = {}
     for name, endpoint in project.endpoints.items():
         versions = project.models[endpoint.model].versions
-        stable = max(endpoint.split, key=lambda version: endpoint.split[version], default="")
+        stable = _most(endpoint.split)
         options = endpoint.monitoring.profiles
         endpoints[name] = EndpointSettings(
             model=endpoint.model,
@@ -363,9 +364,29 @@ def ingest_settings(project: Project) -> MonitoringSettings:
             season=options.season,
             time_column=options.time_column,
             minimum_effect=options.minimum_effect,
-            ignore=options.ignore,
+            ignore=[*options.ignore, *project.log.personal],
+            personal=project.log.personal,
         )
     return MonitoringSettings(endpoints, kept.minutes, kept.hours, kept.days)
+
+
+def _most(split: dict[str, float]) -> str:
+    """The version that serves most callers."""
+    return max(split, key=lambda version: split[version], default="")
+
+
+def monitoring_settings(project: Project, revision: int, url: str) -> Settings:
+    """What the monitor process follows."""
+    endpoints = {
+        name: Watched(
+            model=endpoint.model,
+            stable=_most(endpoint.split),
+            versions=tuple(project.models[endpoint.model].versions),
+            monitoring=endpoint.monitoring,
+        )
+        for name, endpoint in project.endpoints.items()
+    }
+    return Settings(project.project, revision, project.monitoring, endpoints, url)
 
 
 def write_settings(layout: Layout, project: Project, http: int, grpc: int) -> None:
@@ -405,18 +426,52 @@ def _walk(old: Any, new: Any, path: str, found: list[str]) -> None:
 
 def run_controller(state: str) -> None:
     """The controller process: `python -m tidegate.app STATE`."""
+    from tidegate.rollout.controller import Controller
+
+    layout = Layout(state)
+    Controller(layout, lambda desired, store: wanted(desired, store, layout)).run(_until_told())
+
+
+def run_monitor(state: str) -> None:
+    """The monitor process: `python -m tidegate.app STATE monitor`. It follows the desired state, and tells ingest."""
+    from tidegate.monitoring.scheduler import Monitoring
+    from tidegate.views.status import read_processes
+
+    layout = Layout(state)
+    store = StateStore(layout)
+    told = b""
+    known: Settings | None = None
+
+    def resolve() -> Settings:
+        nonlocal told, known
+        revision = store.revision()
+        if known is not None and known.revision == revision:
+            return known
+        desired = store.desired()
+        project = Project.model_validate_json(desired.project)
+        said = msgspec.json.encode(ingest_settings(project))
+        if said != told:
+            write_atomic(layout.run / "monitoring.json", said)
+            told = said
+        processes = read_processes(layout)
+        known = monitoring_settings(project, desired.revision, processes.control if processes is not None else "")
+        return known
+
+    Monitoring(layout, resolve).run(_until_told())
+
+
+def _until_told() -> Callable[[], bool]:
+    """Whether SIGTERM or SIGINT came. Errors: none; the process ends with the supervisor in any case."""
     import signal
 
-    from tidegate.rollout.controller import Controller
     from tidegate.runner.death import die_with_parent
 
     die_with_parent()
     stopped: list[int] = []
     for sig in (signal.SIGTERM, signal.SIGINT):
         signal.signal(sig, lambda number, _: stopped.append(number))
-    layout = Layout(state)
-    Controller(layout, lambda desired, store: wanted(desired, store, layout)).run(lambda: bool(stopped))
+    return lambda: bool(stopped)
 
 
 if __name__ == "__main__":
-    run_controller(sys.argv[1])
+    (run_monitor if sys.argv[2:] == ["monitor"] else run_controller)(sys.argv[1])

@@ -2,7 +2,7 @@
 
     tidegate.yaml --app.apply--> desired state
     run/plan.json (by the controller) --> runner processes           one or more a model version
-    fixed:  gateways g0..gN-1, ingest, web, controller               all report to run/processes.json
+    fixed:  gateways g0..gN-1, ingest, web, controller, monitor      all report to run/processes.json
 
 A child that ends is started again, later each time it ends soon (back-off). A runner that hangs in a call, or passes its memory limit, is
 killed and started again. On SIGTERM the doors close first and the log's ingest last, so nothing that was accepted is lost.
@@ -44,7 +44,7 @@ PREDECESSORS = 40.0
 LOAD_FAILED = 3
 MAX_LOG = 10_000_000
 
-Kind = Literal["gateway", "runner", "ingest", "web", "controller"]
+Kind = Literal["gateway", "runner", "ingest", "web", "controller", "monitor"]
 
 
 class Child:
@@ -322,6 +322,7 @@ class Supervisor:
         """What nobody waits for starts once requests are answered."""
         root = str(self._layout.root)
         self._add("ingest", "ingest", [sys.executable, "-m", "tidegate.ingest", root])
+        self._add("monitor", "monitor", [sys.executable, "-m", "tidegate.app", root, "monitor"])
         self._add(
             "web", "web", [sys.executable, "-m", "tidegate.api", root], {"TIDEGATE_CONTROL_PORT": str(self.control)}
         )
@@ -414,7 +415,7 @@ class Supervisor:
 
     def _shut_down(self) -> None:
         drain = self._project.server.drain_timeout + 5.0
-        for kinds, patience in ((("gateway",), drain), (("controller", "web", "runner"), 10.0), (("ingest",), 60.0)):
+        for kinds, patience in ((("gateway",), drain), (("controller", "monitor", "web", "runner"), 10.0), (("ingest",), 60.0)):
             chosen = [child for child in self._children.values() if child.kind in kinds]
             for child in chosen:
                 child.terminate()

@@ -70,7 +70,7 @@ def test_a_project_lives_by_its_commands(tidegate, tmp_path):
 
     view = tidegate("status", "--json")
     assert (view["running"], view["in_force"], view["endpoints"][0]["name"]) == (True, True, "double")
-    assert {p["kind"] for p in view["processes"]} == {"gateway", "runner", "controller", "ingest", "web"}
+    assert {p["kind"] for p in view["processes"]} == {"gateway", "runner", "controller", "ingest", "web", "monitor"}
     assert "double" in tidegate("status")
     (row,) = tidegate("log", "query", "select count(*) as n from double", "--json")
     assert row == {"n": 2}

@@ -62,7 +62,7 @@ class ProcessStatus(msgspec.Struct, frozen=True, omit_defaults=True):
     """One process as the supervisor last saw it."""
 
     name: str
-    kind: Literal["gateway", "runner", "ingest", "web", "controller"]
+    kind: Literal["gateway", "runner", "ingest", "web", "controller", "monitor"]
     state: ProcessState
     pid: int = 0
     restarts: int = 0
