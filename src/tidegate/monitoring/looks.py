@@ -33,7 +33,7 @@ from tidegate.profiles.reference import Reference
 from tidegate.storage.layout import Layout
 from tidegate.storage.log.status import load_status
 from tidegate.storage.monitor_report import Figure
-from tidegate.storage.profiles import DAY, HOUR, ProfileStore
+from tidegate.storage.profiles import ProfileStore
 from tidegate.types.monitoring import Alarm, AlarmKind, Monitor, Rule, StreamView, Value
 from tidegate.types.processes import Processes
 
@@ -44,7 +44,8 @@ RATES_EVERY = 600.0
 SHARE_OF_TIME = 20.0
 FED_FOR = 60.0
 """Seconds for which a detector's state is evidence after its newest row."""
-WEEK = 7 * 86400.0
+HOUR, DAY = 3600, 86400
+WEEK = 7.0 * DAY
 FAST_RULE = Rule(clear=300.0, min_rows=0)
 SLOW_RULE = Rule(clear=1800.0, min_rows=0)
 

@@ -141,7 +141,8 @@ def test_what_moves_without_a_threshold_is_found_on_the_budget_as_one_incident(l
     said = re.fullmatch(
         r"input age is higher than usual \(median (.+) -> median (.+)\); the answers moved with them", incident.cause
     )
-    assert said and float(said[1]) == pytest.approx(40, abs=1.5) and float(said[2]) > 48
+    assert said, incident.cause
+    assert float(said[1]) == pytest.approx(40, abs=1.5) and float(said[2]) > 48
     first = incident.findings[0]
     assert (first.column, first.side, first.what) == ("age", "input", "higher than usual")
     assert first.log_e > 5 and first.effect > 0.1
