@@ -5,8 +5,9 @@
 
         A = sum_i N_i / b_i / B          (of m equal streams: m N / (b B) blocks)
 
-A stream of weight w has A_i = A / w and w times its share of the budget: A = sum_i w_i N_i / b_i / B. One A for the whole project: a stream that has a threshold of its own, or is muted or retired, leaves the sum, and the
-others become more sensitive. Source: Shin, Ramdas & Rinaldo, "E-detectors" (2203.03532), corollary 2.5.
+A stream of weight w has A_i = A / w and w times its share of the budget: A = sum_i w_i N_i / b_i / B. One A for the whole
+project: a stream that has a threshold of its own, or is muted or retired, leaves the sum, and the others become more
+sensitive. Source: Shin, Ramdas & Rinaldo, "E-detectors" (2203.03532), corollary 2.5.
 """
 
 from __future__ import annotations
