@@ -15,7 +15,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, Table, and_, delete, func, select
+from sqlalchemy import Connection, and_, bindparam, delete, func, select
 
 from tidegate.errors import StateError
 from tidegate.profiles.profile import Key, Profile, decode
@@ -34,6 +34,8 @@ SERVING = ("stable", "canary", "baseline")
 """Roles whose answers callers got; shadow and human are asked for by name."""
 
 Deltas = Mapping[tuple[Key, int], Profile]
+_AT_ONCE = 20
+"""Rows that are rolled up in one transaction: few, since others wait for the database meanwhile."""
 _KEY = ("endpoint", "version", "role", "stage", "segment")
 
 
@@ -93,30 +95,66 @@ class ProfileStore(Database):
                 if any(there.get(slot, 0) != expected.get(slot, 0) for slot in positions):
                     raise StateError("the profiles have moved on meanwhile; what was counted is read again")
             old = time.time() - 2 * HOUR
-            for (key, start), delta in deltas.items():
-                self._look_back = self._look_back or start < old
-                self._add(connection, key, MINUTE, start, delta, always=True)
-                for seconds in (HOUR, DAY):  # only where it was rolled up already: the minute is late
-                    self._add(connection, key, seconds, start // seconds * seconds, delta, always=False)
-            for stored in streams:
-                view = stored.view
-                names = {"endpoint": view.endpoint, "side": view.side, "column": view.column, "version": view.version}
-                text = msgspec.json.encode(view).decode()
-                _put(connection, stream, names, {"state": stored.state, "view": text})
+            self._look_back = self._look_back or any(start < old for _, start in deltas)
+            self._merge(connection, deltas)
+            self._put_streams(connection, streams)
             for slot, position in positions.items():
-                _put(connection, folded, {"slot": slot}, {"position": position})
+                if not connection.execute(_MOVE, {"b_slot": slot, "b_position": position}).rowcount:
+                    connection.execute(folded.insert().values(slot=slot, position=position))
 
-    def _add(self, connection: Connection, key: Key, seconds: int, start: int, delta: Profile, *, always: bool) -> None:
-        where = _is(key, seconds, start)
-        row = connection.execute(select(profile.c.data).where(where)).first()
-        if row is None:
-            if always:
-                made = {**_names(key), "seconds": seconds, "start": start, "data": delta.encode()}
-                connection.execute(profile.insert().values(made))
-            return
-        whole = decode(row.data)
-        whole.merge(delta)
-        connection.execute(profile.update().where(where).values(data=whole.encode()))
+    def _merge(self, connection: Connection, deltas: Deltas) -> None:
+        """Add to what is there: to the minute, and to the hour and the day where they were rolled up already."""
+        whole: dict[tuple[Key, int, int], Profile | None] = {}
+        there: set[tuple[Key, int, int]] = set()
+        for (key, start), delta in deltas.items():
+            for seconds in (MINUTE, HOUR, DAY):
+                place = (key, seconds, start // seconds * seconds)
+                if place not in whole:
+                    row = connection.execute(_GET, _bound(*place)).first()
+                    whole[place] = decode(row.data) if row is not None else None
+                    if row is not None:
+                        there.add(place)
+                mine = whole[place]
+                if mine is not None:
+                    mine.merge(delta)
+                elif seconds == MINUTE:
+                    whole[place] = mine = Profile()
+                    mine.merge(delta)
+        changed = [
+            {**_bound(*place), "b_data": one.encode()}
+            for place, one in whole.items()
+            if one is not None and place in there
+        ]
+        made = [
+            {**_names(place[0]), "seconds": place[1], "start": place[2], "data": one.encode()}
+            for place, one in whole.items()
+            if one is not None and place not in there
+        ]
+        if changed:
+            connection.execute(_SET, changed)
+        if made:
+            connection.execute(_NEW, made)
+
+    def _put_streams(self, connection: Connection, streams: Iterable[StoredStream]) -> None:
+        there: dict[str, set[tuple[str, str, str]]] = {}
+        changed: list[dict[str, Any]] = []
+        made: list[dict[str, Any]] = []
+        for stored in streams:
+            view = stored.view
+            if view.endpoint not in there:
+                columns = select(stream.c.side, stream.c.column, stream.c.version)
+                rows = connection.execute(columns.where(stream.c.endpoint == view.endpoint))
+                there[view.endpoint] = {(row[0], row[1], row[2]) for row in rows}
+            names = {"endpoint": view.endpoint, "side": view.side, "column": view.column, "version": view.version}
+            values = {"state": stored.state, "view": msgspec.json.encode(view).decode()}
+            if (view.side, view.column, view.version) in there[view.endpoint]:
+                changed.append({f"b_{name}": value for name, value in (names | values).items()})
+            else:
+                made.append(names | values)
+        if changed:
+            connection.execute(_SET_STREAM, changed)
+        if made:
+            connection.execute(stream.insert(), made)
 
     def roll_up(self, now: float | None = None, most: int = 200, endpoint: str | None = None) -> int:
         """Make hours of minutes and days of hours that are over, the oldest first. At most `most` of them a call; how many.
@@ -129,27 +167,24 @@ class ProfileStore(Database):
         for fine, coarse in ((MINUTE, HOUR), (HOUR, DAY)):
             end = int((moment - LATE) // coarse * coarse)
             since = 0 if everything else end - 3 * coarse
-            for key, start in self._missing(fine, coarse, since, end, most - made, endpoint):
+            missing = self._missing(fine, coarse, since, end, most - made, endpoint)
+            for at in range(0, len(missing), _AT_ONCE):
                 with self._write() as connection:
-                    parts = connection.execute(
-                        select(profile.c.data).where(
-                            and_(
-                                *_mine(key), profile.c.seconds == fine, profile.c.start >= start,
-                                profile.c.start < start + coarse,
-                            )
-                        )
-                    ).all()  # fmt: skip
-                    whole = Profile()
-                    for part in parts:
-                        whole.merge(decode(part.data))
-                    row = {**_names(key), "seconds": coarse, "start": start, "data": whole.encode()}
-                    connection.execute(profile.insert().values(row))
-                made += 1
+                    for key, start in missing[at : at + _AT_ONCE]:
+                        self._join(connection, key, fine, coarse, start)
+            made += len(missing)
             if made >= most:
                 return made  # days wait until no hour is missing
         if endpoint is None:
             self._look_back = False
         return made
+
+    def _join(self, connection: Connection, key: Key, fine: int, coarse: int, start: int) -> None:
+        whole = Profile()
+        for part in connection.execute(_PARTS, _bound(key, fine, start) | {"b_end": start + coarse}).all():
+            whole.merge(decode(part.data))
+        row = {**_names(key), "seconds": coarse, "start": start, "data": whole.encode()}
+        connection.execute(_NEW, row)
 
     def _missing(
         self, fine: int, coarse: int, since: int, end: int, most: int, endpoint: str | None
@@ -205,8 +240,7 @@ class ProfileStore(Database):
                     profile.c.start < end,
                 )  # fmt: skip
                 connection.execute(delete(profile).where(mine))
-            for (key, start), one in made.items():
-                self._add(connection, key, MINUTE, start, one, always=True)
+            self._merge(connection, made)
 
     def scrub(self) -> None:
         """Leave no deleted value in the database's file (SQLite): free pages and the write-ahead log are written anew."""
@@ -462,12 +496,25 @@ def _mine(key: Key) -> list[Any]:
     return [profile.c[name] == value for name, value in _names(key).items()]
 
 
-def _is(key: Key, seconds: int, start: int) -> Any:
-    return and_(*_mine(key), profile.c.seconds == seconds, profile.c.start == start)
+def _bound(key: Key, seconds: int, start: int) -> dict[str, Any]:
+    return {f"b_{name}": value for name, value in _names(key).items()} | {"b_seconds": seconds, "b_start": start}
 
 
-def _put(connection: Connection, table: Table, names: dict[str, Any], values: dict[str, Any]) -> None:
-    """Update a row or insert it; there is one writer."""
-    where = and_(*(table.c[name] == value for name, value in names.items()))
-    if not connection.execute(table.update().where(where).values(values)).rowcount:
-        connection.execute(table.insert().values({**names, **values}))
+# Made once: to build an expression costs several times what SQLite needs to run it.
+_ROW = and_(*(profile.c[name] == bindparam(f"b_{name}") for name in (*_KEY, "seconds", "start")))
+_GET = select(profile.c.data).where(_ROW)
+_SET = profile.update().where(_ROW).values(data=bindparam("b_data"))
+_NEW = profile.insert()
+_PARTS = select(profile.c.data).where(
+    and_(
+        *(profile.c[name] == bindparam(f"b_{name}") for name in (*_KEY, "seconds")),
+        profile.c.start >= bindparam("b_start"),
+        profile.c.start < bindparam("b_end"),
+    )
+)
+_SET_STREAM = (
+    stream.update()
+    .where(and_(*(stream.c[name] == bindparam(f"b_{name}") for name in ("endpoint", "side", "column", "version"))))
+    .values(state=bindparam("b_state"), view=bindparam("b_view"))
+)
+_MOVE = folded.update().where(folded.c.slot == bindparam("b_slot")).values(position=bindparam("b_position"))
