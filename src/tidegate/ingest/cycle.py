@@ -20,6 +20,7 @@ from typing import TYPE_CHECKING
 from tidegate.errors import StateError
 from tidegate.ingest.watch import Watch
 from tidegate.ingest.watch import log as log
+from tidegate.metrics.descriptors.dispatch import describe
 from tidegate.storage.blobs import BlobStore
 from tidegate.storage.journal_reader import Chunk, Damage, Position, Record, read_chunk, segments
 from tidegate.storage.layout import Layout
@@ -307,7 +308,7 @@ class Cycle:
         maker = self._makers.get(endpoint)
         if maker is None:
             book = ColumnBook(self.layout.log(endpoint) / "columns.json")
-            maker = self._makers[endpoint] = FrameMaker(book, BlobStore(self.layout.blobs))
+            maker = self._makers[endpoint] = FrameMaker(book, BlobStore(self.layout.blobs), describe)
         options = self.options
         maker.blobs.policy = options.blobs
         maker.blobs.share = options.blob_sample

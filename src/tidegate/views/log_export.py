@@ -11,6 +11,7 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from tidegate.errors import InvalidRequest
+from tidegate.metrics.descriptors.dispatch import describe
 from tidegate.storage.layout import Layout
 from tidegate.storage.log.recent import snapshot
 
@@ -41,7 +42,7 @@ def export(
     target = Path(path)
     if target.suffix not in FORMATS:
         raise InvalidRequest(f"{target.name}: the suffix says the format; use one of {', '.join(FORMATS)}")
-    found = snapshot(layout, endpoint)
+    found = snapshot(layout, endpoint, describe)
     rows = found.labelled() if labels else found.predictions
     if since is not None:
         rows = rows.filter(pl.col("time") >= _utc(since))

@@ -19,6 +19,7 @@ import polars as pl
 from polars.exceptions import PolarsError
 
 from tidegate.errors import InvalidRequest
+from tidegate.metrics.descriptors.dispatch import describe
 from tidegate.plugins import nearest
 from tidegate.storage.layout import Layout
 from tidegate.storage.log.place import UNMATCHED
@@ -52,7 +53,7 @@ def query(layout: Layout, sql: str) -> pl.DataFrame:
         for table, endpoint, suffix in _named(sql, [*known, UNMATCHED]):
             have = snapshots.get(endpoint)
             if have is None:
-                have = snapshots[endpoint] = snapshot(layout, endpoint)
+                have = snapshots[endpoint] = snapshot(layout, endpoint, describe)
             make = _SUFFIXES[suffix] if suffix or _LABELS.search(sql) else _SUFFIXES["_predictions"]
             context.register(table, make(have))
         try:

@@ -11,6 +11,7 @@ from typing import Any
 
 import polars as pl
 
+from tidegate.metrics.descriptors.dispatch import describe
 from tidegate.storage.blobs import BlobStore
 from tidegate.storage.journal_reader import Position, read_chunk, segments
 from tidegate.storage.layout import Layout
@@ -35,7 +36,7 @@ def tail(
 
     Times are datetimes in UTC. Errors: NotFound for an unknown endpoint.
     """
-    found = snapshot(layout, endpoint)
+    found = snapshot(layout, endpoint, describe)
     yield from _rows(found.predictions.sort("time", "row").tail(count).collect()) if count else ()
     positions = found.end
     directory = Directory(layout)
@@ -61,7 +62,7 @@ def _maker(layout: Layout, endpoint: str, directory: Directory) -> FrameMaker:
     book = ColumnBook(layout.log(endpoint) / "columns.json")
     for (model, version), signature in directory.signatures.items():
         book.learn(model, version, signature)
-    return FrameMaker(book, BlobStore(layout.blobs, "none"))
+    return FrameMaker(book, BlobStore(layout.blobs, "none"), describe)
 
 
 def _rows(frame: pl.DataFrame) -> Iterator[Row]:

@@ -36,6 +36,7 @@ _MANY = 16_384  # bytes from which a CSV reader's start pays
 
 class _Parameters(msgspec.Struct, frozen=True):
     binary_data_size: int = -1
+    sample_rate: float | str | bool | None = msgspec.field(default=None, name="sampleRate")
 
 
 class Head(msgspec.Struct, frozen=True):
@@ -51,6 +52,12 @@ class Head(msgspec.Struct, frozen=True):
         """Bytes of raw data that follow the JSON for this tensor, -1 for none."""
         return self.parameters.binary_data_size if self.parameters is not None else -1
 
+    @property
+    def rate(self) -> float:
+        """Samples a second, 0 where the request doesn't say."""
+        given = self.parameters.sample_rate if self.parameters is not None else None
+        return float(given) if isinstance(given, (int, float)) and not isinstance(given, bool) else 0.0
+
 
 class _Request(msgspec.Struct):
     inputs: tuple[Head, ...]
@@ -64,11 +71,12 @@ Heads = tuple[Head, ...]
 
 class Tensor(NamedTuple):
     """Rows of one tensor: `array` is [rows, ...]; `fixed` says that the dimensions after the first are the
-    signature's own."""
+    signature's own; `rate` is samples a second, where the request says so."""
 
     datatype: DataType
     array: Array
     fixed: bool = True
+    rate: float = 0.0
 
 
 class Block(NamedTuple):
@@ -127,14 +135,15 @@ class Batcher:
         for (model, version, redacted, ins, outs), group in groups.items():
             signatures: list[Signature | None] = [*known.get((model, version), []), None]
             try:
-                merger.add(_fast_block(group, ins, outs, signatures, redacted))
+                merger.add(_rated(_fast_block(group, ins, outs, signatures, redacted), ins))
             except (_Unfit, TidegateError, ValueError, TypeError, OverflowError):
                 slow += group.indices
         lost: dict[int, str] = {}
         for index in slow:
             record = records[index]
             try:
-                merger.add(_slow_block(index, record, known.get((record.model, record.version), [])))
+                block = _slow_block(index, record, known.get((record.model, record.version), []))
+                merger.add(_rated(block, _heads_of(record)) if b"sampleRate" in bytes(record.request) else block)
             except (_Unfit, TidegateError, ValueError, TypeError, OverflowError, LookupError, AttributeError) as exc:
                 lost[index] = str(exc)
         return merger.blocks(), lost
@@ -158,6 +167,21 @@ class Batcher:
             cache.clear()
         cache[skeleton] = heads
         return heads
+
+
+def _rated(block: Block, heads: Heads) -> Block:
+    """The block, with the rates that its requests name."""
+    for head in heads:
+        if head.rate > 0 and head.name in block.inputs:
+            block.inputs[head.name] = block.inputs[head.name]._replace(rate=head.rate)
+    return block
+
+
+def _heads_of(record: PredictionRecord) -> Heads:
+    try:
+        return _decode_request(record.request).inputs
+    except msgspec.MsgspecError:
+        return ()
 
 
 def _with_raw(parts: list[bytes], heads: Heads, raw: str) -> list[bytes]:
@@ -438,7 +462,7 @@ class _Merger:
 
     def add(self, block: Block) -> None:
         def form(tensors: Mapping[str, Tensor]) -> tuple[Any, ...]:
-            return tuple((name, t.datatype, t.fixed, t.array.shape[1:]) for name, t in tensors.items())
+            return tuple((name, t.datatype, t.fixed, t.rate, t.array.shape[1:]) for name, t in tensors.items())
 
         key = (form(block.inputs), form(block.outputs), id(block.signature))
         self._parts.setdefault(key, []).append(block)

@@ -4,6 +4,7 @@
     (input, "x", FP32 [-1, 30])   -> x_0 ... x_29     a matrix of fixed width (at most 256): one column each
     (output, "predict_proba")     -> predict_proba_no, predict_proba_yes      the classes, where they are known
     (input, "time", FP64)         -> input_time       a name that is taken (in any case) gets its side, then _2
+    (input, "photo.brightness")   -> photo_brightness   a descriptor of photo (describe.py)
     (input, "x", BYTES) later     -> x_string         a type that the first column can't hold exactly gets its own
 
 A column is never changed or dropped: a feature that disappears leaves nulls, a new one adds a column.
@@ -91,6 +92,8 @@ class ColumnBook:
         self._taken: set[str] = set(META)
         self._found: dict[tuple[Side, str, str, str], str] = {}
         self._types: dict[str, str] = {}
+        self._descriptors: dict[tuple[Side, str], frozenset[str]] = {}
+        self._described_at = 0
         for column in file.columns:
             self._add(column)
 
@@ -120,6 +123,18 @@ class ColumnBook:
         found = self._found.get(key)
         if found is None:
             found = self._found[key] = self._choose(side, source, kind, part)
+        return found
+
+    def described(self, side: Side, source: str) -> frozenset[str]:
+        """What this tensor is described by: the names after `SOURCE.` of the columns that there are."""
+        if self._described_at != len(self.columns):
+            self._descriptors.clear()
+            self._described_at = len(self.columns)
+        found = self._descriptors.get((side, source))
+        if found is None:
+            start = f"{source}."
+            names = (c.source[len(start) :] for c in self.columns if c.side == side and c.source.startswith(start))
+            found = self._descriptors[side, source] = frozenset(names)
         return found
 
     def type_of(self, name: str) -> str:

@@ -1,7 +1,8 @@
 """Records -> one DataFrame: what the record says, then features, outputs, and `extra` for what has no column.
 
 One row an instance; a record that was refused or failed is one row with null features. A number that is missing
-(JSON's null, or NaN) is null; infinities stay.
+(JSON's null, or NaN) is null; infinities stay. Beside texts, images, sounds and wide tensors stand their descriptors
+(describe.py).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import polars as pl
 from tidegate.storage.blobs import BlobStore
 from tidegate.storage.log.batches import Batcher, Block, Tensor
 from tidegate.storage.log.columns import MAX_WIDTH, TYPES, ColumnBook, Side
+from tidegate.storage.log.describe import RATES, Describe, Payload
 from tidegate.types.inference import Signature
 from tidegate.types.records import PredictionRecord
 from tidegate.wire.tensors import Array
@@ -48,11 +50,12 @@ def polars_type(kind: str) -> Any:
 
 class FrameMaker:
     """Makes frames for one endpoint. Learns new columns into its book; the caller saves it before it writes the
-    rows."""
+    rows. Without `describe` there are no descriptors."""
 
-    def __init__(self, book: ColumnBook, blobs: BlobStore) -> None:
+    def __init__(self, book: ColumnBook, blobs: BlobStore, describe: Describe | None = None) -> None:
         self.book = book
         self.blobs = blobs
+        self._describe = describe
         self._batcher = Batcher()
 
     def frame(self, records: Sequence[PredictionRecord]) -> pl.DataFrame:
@@ -99,6 +102,8 @@ class FrameMaker:
         for side, tensors in (("input", block.inputs), ("output", block.outputs)):
             for name, tensor in tensors.items():
                 self._tensor(side, name, tensor, block.signature, columns, extra)  # type: ignore[arg-type]
+                if self._describe is not None and _describable(tensor):
+                    self._describe_into(side, name, tensor, block.inputs, columns)  # type: ignore[arg-type]
         meta = meta.with_columns(pl.Series("row", rows))
         texts = [orjson.dumps(extra[i]).decode() if i in extra else None for i in range(total)] if extra else None
         spare = pl.Series("extra", texts, pl.String) if texts else pl.lit(None, pl.String).alias("extra")
@@ -130,6 +135,24 @@ class FrameMaker:
             self._put(columns, side, name, "string", "", self._as_blobs(array))
         else:
             self._list(columns, side, name, kind, array.reshape(len(array), width), extra)
+
+    def _describe_into(
+        self, side: Side, name: str, tensor: Tensor, inputs: dict[str, Tensor], columns: dict[str, pl.Series]
+    ) -> None:
+        assert self._describe is not None
+        payload = Payload(side, name, tensor.array, tensor.rate or _rate_among(inputs), self.book.described(side, name))
+        try:
+            described = self._describe(payload)
+        except Exception:  # a third party's, say: what it can't tell isn't told, and the row stands
+            return
+        for what, values in described.items():
+            first = next((value for value in values if value is not None), None)
+            kind = _KINDS.get(type(first))
+            if kind is None or len(values) != len(tensor.array) or f"{name}.{what}" in inputs:
+                continue  # nothing could be told of this batch, or a tensor of the model's own has that name
+            column = self.book.column(side, f"{name}.{what}", kind)
+            series = pl.Series(column, values, POLARS[kind], strict=False)
+            columns[column] = series.cast(polars_type(self.book.type_of(column)))
 
     def _put(self, columns: dict[str, pl.Series], side: Side, name: str, kind: str, part: str, values: Array) -> None:
         column = self.book.column(side, name, kind, part)
@@ -216,6 +239,26 @@ class FrameMaker:
                     kept[field] = self.blobs.put(value) if large else value.decode("utf-8", "replace")
             extra.append(orjson.dumps(kept).decode() if kept else None)
         return _meta(records).with_columns(pl.Series("extra", extra, pl.String))
+
+
+_KINDS: dict[type, str] = {float: "double", int: "long", bool: "boolean", str: "string"}
+
+
+def _describable(tensor: Tensor) -> bool:
+    """Whether it may hold more than its columns say: text, or more than a row of plain numbers."""
+    array = tensor.array
+    if array.dtype.kind == "O" or array.ndim > 2:
+        return bool(array.size)
+    return array.ndim == 2 and bool(array.size) and (not tensor.fixed or array.shape[1] > MAX_WIDTH)
+
+
+def _rate_among(inputs: dict[str, Tensor]) -> float:
+    """Samples a second, where an input beside the sound says it."""
+    for name in RATES:
+        tensor = inputs.get(name)
+        if tensor is not None and tensor.array.size and tensor.array.dtype.kind in "iuf":
+            return float(tensor.array.reshape(-1)[0])
+    return 0.0
 
 
 def _meta(records: Sequence[PredictionRecord]) -> pl.DataFrame:

@@ -21,6 +21,7 @@ from tidegate.storage.blobs import BlobStore
 from tidegate.storage.journal_reader import Position, read_chunk, segments
 from tidegate.storage.layout import Layout
 from tidegate.storage.log.columns import ColumnBook
+from tidegate.storage.log.describe import Describe
 from tidegate.storage.log.feedback import FEEDBACK_SCHEMA, feedback_frame, latest_labels, without_known_keys
 from tidegate.storage.log.frames import FrameMaker, schema_of
 from tidegate.storage.log.place import UNMATCHED, Directory, deal
@@ -54,8 +55,9 @@ def known_endpoints(layout: Layout) -> list[str]:
     return sorted((directory.routed | set(endpoints(layout))) - {UNMATCHED})
 
 
-def snapshot(layout: Layout, endpoint: str) -> Snapshot:
-    """One endpoint now. Errors: NotFound for an endpoint that isn't known, naming those that are."""
+def snapshot(layout: Layout, endpoint: str, describe: Describe | None = None) -> Snapshot:
+    """One endpoint now. `describe` is what ingest describes payloads with (metrics.descriptors.describe); without it the rows
+    that ingest has yet to commit have no descriptors. Errors: NotFound for an endpoint that isn't known, naming those that are."""
     known = known_endpoints(layout)
     if endpoint not in known and endpoint != UNMATCHED:
         raise NotFound(
@@ -63,14 +65,14 @@ def snapshot(layout: Layout, endpoint: str) -> Snapshot:
         )
     for _ in range(_TRIES):
         before = load_committed(layout).positions
-        found = _read(layout, endpoint, before)
+        found = _read(layout, endpoint, before, describe)
         if load_committed(layout).positions == before:
             return found
     with writing(layout):
-        return _read(layout, endpoint, load_committed(layout).positions)
+        return _read(layout, endpoint, load_committed(layout).positions, describe)
 
 
-def _read(layout: Layout, endpoint: str, committed: dict[str, int]) -> Snapshot:
+def _read(layout: Layout, endpoint: str, committed: dict[str, int], describe: Describe | None) -> Snapshot:
     tables = {True: predictions(layout, endpoint), False: feedback(layout, endpoint)}
     for table in tables.values():
         table.open()
@@ -90,7 +92,7 @@ def _read(layout: Layout, endpoint: str, committed: dict[str, int]) -> Snapshot:
     book = ColumnBook(layout.log(endpoint) / "columns.json")
     for (model, version), signature in directory.signatures.items():
         book.learn(model, version, signature)
-    maker = FrameMaker(book, BlobStore(layout.blobs, "none"))
+    maker = FrameMaker(book, BlobStore(layout.blobs, "none"), describe)
     made: list[pl.DataFrame] = []
     events: list[pl.DataFrame] = []
     end: dict[str, Position] = {}

@@ -1,0 +1,35 @@
+"""Embeddings and tensors, against numpy."""
+
+import numpy as np
+import pytest
+
+from tidegate.metrics.descriptors.dispatch import describe
+from tidegate.metrics.descriptors.tensor import Tensor
+from tidegate.storage.log.describe import Payload
+
+
+def test_norm_zeros_and_nan() -> None:
+    rows = np.random.default_rng(0).normal(size=(5, 3, 8)).astype(np.float32)
+    rows[1] = 0
+    rows[2, 0] = np.nan
+    found = Tensor().describe(list(rows))
+    assert found["norm"][0] == pytest.approx(np.linalg.norm(rows[0]), rel=1e-6)
+    assert found["zeros"][:2] == [0.0, 1.0] and found["nan"][2] == pytest.approx(1 / 3)
+    assert found["norm"][2] == pytest.approx(np.linalg.norm(rows[2, 1:]), rel=1e-6)
+    assert found["dtype"] == ["float32"] * 5 and found["shape"] == ["3x8"] * 5
+
+
+def test_rows_of_many_shapes_and_nothing_at_all() -> None:
+    found = Tensor().describe([np.ones(4), None, np.ones((2, 2), np.int8), "text", np.zeros((0,))])
+    assert found["norm"] == [2.0, None, 2.0, None, 0.0]
+    assert found["shape"] == ["4", None, "2x2", None, "0"]
+    assert found["zeros"][4] is None
+
+
+def test_huge_values_do_not_overflow() -> None:
+    assert Tensor().describe([np.array([3e38, np.inf], np.float32)])["norm"][0] == pytest.approx(3e38, rel=1e-6)
+
+
+def test_of_outputs_tensors_are_not_described() -> None:
+    assert describe(Payload("output", "embedding", np.zeros((2, 768)))) == {}
+    assert describe(Payload("input", "embedding", np.zeros((2, 768))))["shape"] == ["768"] * 2
