@@ -14,6 +14,8 @@ import numpy as np
 import pytest
 from tests.support.system import System, wait_until
 
+from tidegate.wire.trace import span_id
+
 BODY = {"inputs": [{"name": "x", "shape": [1, 3], "datatype": "FP64", "data": [1, 2, 3]}]}
 
 
@@ -36,6 +38,15 @@ def test_what_was_answered_is_in_the_journal(system: System) -> None:
     )
     assert record["request"]["inputs"][0]["data"] == [4, 5, 6, 1, 1, 1]
     assert record["outputs"][0]["data"] == [15.0, 3.0]
+
+
+def test_the_callers_trace_reaches_the_model_which_is_the_child_of_our_span(system: System) -> None:
+    sent = f"00-{'ab' * 16}-{'cd' * 8}-01"
+    answer = system.row([6669, 0, 0], headers={"traceparent": sent}).json()
+    expected = int(span_id(answer["parameters"]["prediction_id"], "infer")[:12], 16)
+    assert answer["outputs"][0]["data"] == [float(expected)]
+    for none in ({}, {"traceparent": "00-abc"}):
+        assert system.row([6669, 0, 0], headers=none).json()["outputs"][0]["data"] == [-1.0]
 
 
 @pytest.mark.parametrize(

@@ -46,6 +46,9 @@ class Row:
             self.hoard = np.ones(200_000_000)
         if 6667 in first: time.sleep(0.3)
         if 6668 in first: return {"z": x[:, 0]}
+        if 6669 in first:
+            from tidegate.wire.trace import callers
+            return {"y": np.full(x.shape[0], int(callers()[0][36:48], 16) if callers() else -1)}
         return {"y": x.sum(axis=1)}
 
 class DiesAtLoad(Row):

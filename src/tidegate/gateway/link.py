@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from tidegate.wire.frames import REPLY, request_frame
+from tidegate.wire.trace import handed_on
 
 if TYPE_CHECKING:
     from tidegate.gateway.data_plane import DataPlane, Pending
@@ -94,7 +95,8 @@ class Link(asyncio.Protocol):
         out = self._out
         if not out:
             self._loop.call_soon(self._flush)
-        out.append(request_frame(call, request.codec, request.flags, budget_ms, request.json_length, len(body)))
+        trace = handed_on(request.trace, pending.id) if request.trace else b""
+        out.append(request_frame(call, request.codec, request.flags, budget_ms, request.json_length, len(body), trace))
         out.append(body)
 
     def _flush(self) -> None:

@@ -21,6 +21,7 @@ from tidegate.wire.codecs import Codec, Request, codec
 from tidegate.wire.codecs.rows import Cutter, Draft, Wishes, draft, join
 from tidegate.wire.frames import CODEC_NAMES, CODECS, REPLY, reply_frame
 from tidegate.wire.tensors import Array
+from tidegate.wire.trace import enter
 
 _V2 = CODECS["v2"]
 T = TypeVar("T", Request, Draft)
@@ -29,7 +30,7 @@ T = TypeVar("T", Request, Draft)
 class Item:
     """One queued request: where the answer goes, and its bytes. `deadline` is CLOCK_MONOTONIC seconds, 0.0 for none."""
 
-    __slots__ = ("arrived", "body", "call", "codec", "deadline", "flags", "json_length", "reply")
+    __slots__ = ("arrived", "body", "call", "codec", "deadline", "flags", "json_length", "reply", "trace")
 
     def __init__(
         self,
@@ -50,6 +51,7 @@ class Item:
         self.body = body
         self.arrived = arrived
         self.deadline = deadline
+        self.trace = b""
 
 
 class Batcher:
@@ -93,6 +95,7 @@ class Batcher:
         """Answer requests of one layout together; False (and nothing answered) where they must be looked at one by one."""
         start = time.monotonic()
         rows = sum(plain.request.rows for _, plain in pairs)
+        enter([item.trace for item, _ in pairs if item.trace])
         try:
             inputs = join([plain for _, plain in pairs], self._signature)
             outputs = self._predict(inputs, rows, pairs[0][1].request.wanted)
@@ -171,6 +174,7 @@ class Batcher:
         start = time.monotonic()
         first = pairs[0][1]
         rows = sum(request.rows for _, request in pairs)
+        enter([item.trace for item, _ in pairs if item.trace])
         try:
             if len(pairs) == 1:
                 inputs = first.inputs

@@ -141,14 +141,16 @@ class Loop:
         now = time.monotonic()
         unpack, head = REQUEST.unpack_from, REQUEST.size
         while end - at >= head:
-            length, call, codec, flags, _, budget, json_length = unpack(source, at)
+            length, call, codec, flags, traced, budget, json_length = unpack(source, at)
             stop = at + 4 + length
             if stop > end:
                 break
             deadline = now + budget / 1000 if budget != NO_BUDGET else 0.0
-            self._queue.append(
-                Item(peer.reply, call, codec, flags, json_length, bytes(source[at + head : stop]), now, deadline)
-            )
+            begin = at + head + traced
+            item = Item(peer.reply, call, codec, flags, json_length, bytes(source[begin:stop]), now, deadline)
+            if traced:
+                item.trace = bytes(source[at + head : begin])
+            self._queue.append(item)
             at = stop
         if source is buffer:
             del buffer[:at]

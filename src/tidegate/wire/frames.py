@@ -1,6 +1,7 @@
 """Length-prefixed frames between gateway and runner, over a Unix or TCP socket. Little-endian. docs/format/frames.md draws them.
 
-    request   <I length> <I call> <B codec> <B flags> <H 0> <I budget_ms> <I json_length>            then the body
+    request   <I length> <I call> <B codec> <B flags> <H trace_length> <I budget_ms> <I json_length>
+              then the caller's W3C trace context (often none), the body
     reply     <I length> <I call> <H status> <H batch> <I rows> <I queue_us> <I infer_us> <I id_length> <I json_length>
               then request id (JSON text), outputs (JSON), raw tensors
 
@@ -27,13 +28,16 @@ RAW_INPUT: Final = 4  # json_length 0: the body is the single input's raw bytes
 NO_BUDGET: Final = 0xFFFFFFFF
 
 
-def request_frame(call: int, codec: int, flags: int, budget_ms: int, json_length: int, body_length: int) -> bytes:
-    """The head of one request; the body follows it unchanged.
+def request_frame(
+    call: int, codec: int, flags: int, budget_ms: int, json_length: int, body_length: int, trace: bytes = b""
+) -> bytes:
+    """The head of one request, with its trace context; the body follows it unchanged.
 
     >>> len(request_frame(1, CODECS["v2"], 0, 500, 2, 2)) == REQUEST.size
     True
     """
-    return REQUEST.pack(REQUEST.size - 4 + body_length, call, codec, flags, 0, budget_ms, json_length)
+    size = REQUEST.size - 4 + len(trace) + body_length
+    return REQUEST.pack(size, call, codec, flags, len(trace), budget_ms, json_length) + trace
 
 
 def reply_frame(
