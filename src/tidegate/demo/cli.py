@@ -90,7 +90,9 @@ class _Demo:
     def run(self, once: bool, report: Path | None, rollouts: bool) -> int:
         frame = data.load(data.fetch(self._folder, self._shown.say))
         trained, file = self._prepare(frame, rollouts)
-        progress = Progress(years=_years(frame, YEARS, self._rows), speed=self._speed, baseline=trained.auc)
+        progress = Progress(
+            years=_years(frame, YEARS, self._rows), speed=self._speed, baseline=trained.auc, held_out=trained.held_out
+        )
         with System(file) as system:
             ready = system.wait_ready(ENDPOINT)
             progress.addresses = {"gateway": system.http, "API": system.control}
@@ -141,6 +143,7 @@ class _Demo:
         """What the log says of the five years."""
         notebook.flush()
         figures.update(progress, system.layout, ENDPOINT)
+        figures.watched(progress, system.layout, ENDPOINT)
         audit = figures.audit(notebook.path, system.layout, ENDPOINT)
         self._shown.update(progress)
         self._shown.close()
@@ -258,6 +261,7 @@ async def _look(progress: Progress, system: System) -> None:
             raise system.ended()
         with suppress(TidegateError):  # looked at again in a moment; at the end it must succeed
             await asyncio.to_thread(figures.update, progress, system.layout, ENDPOINT)
+            await asyncio.to_thread(figures.watched, progress, system.layout, ENDPOINT)
         await asyncio.to_thread(figures.health, progress, system.layout)
 
 
@@ -277,6 +281,13 @@ def _conclude(shown: view.View, found: dict[str, Any], exact: bool) -> None:
     shown.say(said + ("each exactly once" if exact else wrong))
     quality = ", ".join(f"{year} {auc:.3f}" for year, auc in found["auc_by_year"].items() if auc is not None)
     shown.say(f"AUC by year, from the log and its {found['labelled']:,} labels: {quality or 'no label is known'}")
+    guessed = ", ".join(f"{year} {auc:.3f}" for year, auc in found["auc_expected_by_year"].items() if auc is not None)
+    shown.say(f"what the scores alone lead one to expect: {guessed or 'too few rows'}; the gap is concept drift")
+    if found["incidents"]:
+        moved = ", ".join(f"{column} {effect:.0%}" for column, effect in found["moved"].items())
+        one = "one incident" if found["incidents"] == 1 else f"{found['incidents']} incidents"
+        shown.say(f"{one}: {found['cause']}")
+        shown.say(f"moved, as a distance from the training data: {moved}")
 
 
 def _stay(system: System, file: Path, shown: view.View) -> None:

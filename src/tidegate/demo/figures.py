@@ -1,6 +1,8 @@
 """What the prediction log says of the replay. Nothing here asks the client what it believes.
 
     log joined with labels --> rows, labelled rows, AUC and base rate a year
+    the scores alone         --> the AUC that they lead one to expect
+    streams, incidents       --> what has moved, and whether it is an alarm
     log against the notebook --> each acknowledged prediction there exactly once, or which are not
 
 Each request says which accident it is about ("2017-00042"), and the log keeps that as the row's subject. Copies for a
@@ -9,15 +11,23 @@ shadow are nobody's answers and are left out.
 
 from __future__ import annotations
 
+from contextlib import closing
+from functools import cache
 from pathlib import Path
+from typing import Any
 
 import msgspec
+import numpy as np
 import polars as pl
 
-from tidegate.demo.progress import Progress
+from tidegate.demo.progress import Moved, Progress
 from tidegate.demo.replay import AGAIN
 from tidegate.demo.train import auc
+from tidegate.stats.calibration import Calibrator, calibrate
+from tidegate.stats.cbpe import estimate
 from tidegate.storage.layout import Layout
+from tidegate.storage.monitoring import MonitoringStore
+from tidegate.storage.profiles import ProfileStore
 from tidegate.views.log_query import query
 from tidegate.views.status import gather
 
@@ -29,6 +39,10 @@ IDENTITIES = (
     "select prediction_id, count(*) as times from {endpoint} where status = 200 and role <> 'shadow' "
     "group by prediction_id"
 )
+
+
+ENOUGH = 500
+"""Scores that an estimate needs."""
 
 
 class Audit(msgspec.Struct, frozen=True):
@@ -60,6 +74,41 @@ def update(progress: Progress, layout: Layout, endpoint: str) -> None:
         year.labelled = mine.height
         year.severe = float(labels.mean()) if mine.height else float("nan")
         year.auc = auc(labels, mine["score"].to_numpy())
+        if progress.held_out is not None:
+            year.expected = expected(
+                rows.filter(pl.col("year") == str(year.year))["score"].to_numpy(), progress.held_out
+            )
+
+
+def expected(scores: np.ndarray[Any, np.dtype[np.float64]], held_out: Path) -> float:
+    """The AUC that scores alone lead one to expect; nan for few of them.
+
+    What a score means is learned from held-out rows of the training year: where the same score no longer means the same
+    (the base rate falls by ten in these years), it hopes for too much, and says nothing of it.
+    """
+    calibrator = _calibrator(held_out)
+    if calibrator is None or len(scores) < ENOUGH:
+        return float("nan")
+    found = estimate(calibrator, scores).get("auc")
+    return found.value if found is not None else float("nan")
+
+
+@cache
+def _calibrator(held_out: Path) -> Calibrator | None:
+    known = pl.read_parquet(held_out)
+    return calibrate(known["score"].to_numpy(), known["label"].to_numpy().astype(float))
+
+
+def watched(progress: Progress, layout: Layout, endpoint: str) -> None:
+    """What monitoring says: the open incident, and the columns that have moved."""
+    with closing(MonitoringStore(layout)) as store, closing(ProfileStore(layout)) as profiles:
+        found = [incident for incident in store.incidents() if incident.endpoint == endpoint]
+        streams = [view for view in profiles.streams(endpoint) if view.side == "input"]
+    progress.incidents = len(found)
+    progress.cause = next((incident.cause for incident in found if incident.state != "resolved"), "")
+    told = {finding.column for incident in found for finding in incident.findings}
+    moved = [Moved(view.column, view.top, view.effect, view.column in told) for view in streams]
+    progress.moved = sorted(moved, key=lambda one: (not one.alarm, -one.effect))
 
 
 def audit(notebook: Path, layout: Layout, endpoint: str) -> Audit:

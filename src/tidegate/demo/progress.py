@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from bisect import insort
 from collections import Counter, deque
+from pathlib import Path
 
 import msgspec
 
@@ -20,6 +21,17 @@ class Year(msgspec.Struct):
     labelled: int = 0
     auc: float = float("nan")
     severe: float = float("nan")
+    expected: float = float("nan")
+    """The AUC that the scores alone lead one to expect (CBPE); no label is looked at."""
+
+
+class Moved(msgspec.Struct):
+    """A column that is no longer what it was. `effect` is the distance from the reference, 0 to 1."""
+
+    column: str
+    how: str
+    effect: float
+    alarm: bool
 
 
 class Progress(msgspec.Struct):
@@ -47,7 +59,14 @@ class Progress(msgspec.Struct):
     """Resident bytes of all of Tidegate's processes."""
     baseline: float = float("nan")
     """AUC on held-out rows of the training year."""
+    held_out: Path | None = None
+    """Those rows' scores and labels."""
     addresses: dict[str, str] = {}
+    cause: str = ""
+    """What the open incident says, in one line."""
+    incidents: int = 0
+    moved: list[Moved] = []
+    """Columns, the furthest from their reference first."""
     again: bool = False
     """Whether this is the further traffic, beside rollouts."""
     rollout: RolloutView | None = None

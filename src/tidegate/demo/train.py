@@ -36,6 +36,8 @@ class Trained(msgspec.Struct, frozen=True):
     rows: int
     auc: float
     """Area under the ROC curve, on rows of its training years that the model has not seen."""
+    held_out: Path | None = None
+    """Parquet of those rows' `score` and `label`: what the scores' meaning is learned from."""
 
 
 def train(frame: pl.DataFrame, folder: Path) -> Trained:
@@ -91,13 +93,17 @@ def _train(frame: pl.DataFrame, folder: Path, years: Sequence[int], name: str, r
     skops.dump(model, paths[0])
     seen.select(FEATURES).write_parquet(paths[1])
     seen.select(TARGET).write_parquet(paths[2])
+    judged = pl.DataFrame({"score": scores(model, unseen), "label": unseen[TARGET]})
+    held_out = folder / f"{reference}-held-out.parquet"
+    judged.write_parquet(held_out)
     return Trained(
         model=paths[0],
         reference=paths[1],
         labels=paths[2],
         trust_types=sorted(skops.get_untrusted_types(file=paths[0])),
         rows=seen.height,
-        auc=auc(unseen[TARGET].to_numpy(), scores(model, unseen)),
+        auc=auc(judged["label"].to_numpy(), judged["score"].to_numpy()),
+        held_out=held_out,
     )
 
 

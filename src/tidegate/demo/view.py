@@ -105,6 +105,7 @@ class Lines:
         self._console = console
         self._every = every
         self._last = 0.0
+        self._cause = ""
 
     def say(self, text: str) -> None:
         self._console.print(text, highlight=False, soft_wrap=True)
@@ -129,6 +130,9 @@ class Lines:
             f"p50 {progress.percentile(0.5):.1f} ms  p99 {progress.percentile(0.99):.1f} ms  errors {errors}  "
             f"acknowledged {progress.acknowledged}  logged {progress.logged}  AUC {quality}"
         )
+        if progress.cause and progress.cause != self._cause:
+            self._cause = progress.cause
+            self.say(f"alarm: {progress.cause}")
 
     def close(self) -> None:
         pass
@@ -136,7 +140,9 @@ class Lines:
 
 def draw(progress: Progress) -> RenderableType:
     """The whole picture."""
-    body = Group(_track(progress.years), Text(), _figures(progress), Text(), _quality(progress))
+    body = Group(
+        _track(progress.years), Text(), _figures(progress), Text(), _quality(progress), Text(), _watched(progress)
+    )
     return Panel(
         body,
         title=Text.assemble((" Tidegate ", "bold white on dark_cyan"), ("  real accidents as live traffic ", "bold")),
@@ -258,20 +264,48 @@ def _quality(progress: Progress) -> Table:
     grid.add_column(width=5)
     grid.add_column(width=BAR)
     grid.add_column(width=5, justify="right")
+    grid.add_column(width=9, style="dim")
     grid.add_column(style="dim")
-    grid.add_row("quality", *_quality_row(TRAINING_YEAR, progress.baseline, "held out in training", "cyan"))
+    grid.add_row("", Text(""), Text("AUC, from labels", style="dim"), Text(""), Text("expected"), Text(""))
+    grid.add_row("quality", *_quality_row(TRAINING_YEAR, progress.baseline, "held out", "cyan", float("nan")))
     for year in progress.years:
         known = not math.isnan(year.auc)
-        note = f"{year.severe:.0%} severe of {year.labelled:,}" if known else "waiting for labels" if year.sent else ""
-        grid.add_row("", *_quality_row(year.year, year.auc, note, _colour(year.auc, progress.baseline)))
+        note = f"{year.severe:.0%} severe" if known else "no labels yet" if year.sent else ""
+        colour = _colour(year.auc, progress.baseline)
+        grid.add_row("", *_quality_row(year.year, year.auc, note, colour, year.expected))
     return grid
 
 
-def _quality_row(year: int, auc: float, note: str, style: str) -> tuple[RenderableType, ...]:
+def _quality_row(year: int, auc: float, note: str, style: str, expected: float) -> tuple[RenderableType, ...]:
+    guess = Text("" if math.isnan(expected) else f"{expected:.3f}")
     if math.isnan(auc):
-        return Text(str(year), style="dim"), Text("·" * BAR, style="bright_black"), Text(""), Text(note)
+        return Text(str(year), style="dim"), Text("·" * BAR, style="bright_black"), Text(""), guess, Text(note)
     share = (auc - COIN) / (FULL - COIN)
-    return Text(str(year)), Text(bar(share), style=style), Text(f"{auc:.3f}", style=f"bold {style}"), Text(note)
+    figure = Text(f"{auc:.3f}", style=f"bold {style}")
+    return Text(str(year)), Text(bar(share), style=style), figure, guess, Text(note)
+
+
+MOVED = 4
+"""Columns that are named in the picture."""
+
+
+def _watched(progress: Progress) -> Table:
+    grid = Table.grid(padding=(0, 2))
+    grid.add_column(style="dim", width=9)
+    grid.add_column()
+    if progress.cause:
+        grid.add_row("alarm", Text(progress.cause, style="bold yellow", overflow="ellipsis", no_wrap=True))
+    else:
+        quiet = "nothing has changed" if progress.moved else "waiting for the first rows"
+        grid.add_row("alarm", Text(quiet, style="green" if progress.moved else "dim"))
+    for place, one in enumerate(progress.moved[:MOVED]):
+        style = "yellow" if one.alarm else "dim"
+        row = Text.assemble(
+            (f"{one.column:<18}", style), (bar(one.effect / 0.5, 16), style), (f" {one.effect:4.0%}  ", style),
+            (one.how if one.alarm else "", "dim"),
+        )  # fmt: skip
+        grid.add_row("" if place else "moved by", row)
+    return grid
 
 
 def _colour(auc: float, baseline: float) -> str:
