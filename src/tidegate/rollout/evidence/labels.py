@@ -96,7 +96,7 @@ class Labels:
 
         start, end = (datetime.fromtimestamp(moment, UTC) for moment in (since, until))
         found = snapshot(self._layout, self._state.endpoint)
-        outputs = [column.name for column in found.book.columns if column.side == "output"]
+        outputs = [column.name for column in found.book.columns if column.side == "output" and not column.of]
         rows = found.labelled()
         mine = (
             (pl.col("time") > start)

@@ -53,13 +53,14 @@ _HOLDS = {
 
 class Column(msgspec.Struct, frozen=True, omit_defaults=True):
     """One column: whose it is. `part` is its place within the tensor's row (an index or a class), empty for the
-    whole."""
+    whole; `of` the tensor that a descriptor (`SOURCE.NAME`) tells of, empty for what the model gets or gives."""
 
     name: str
     side: Side
     source: str
     type: str
     part: str = ""
+    of: str = ""
 
 
 class KnownSignature(msgspec.Struct, frozen=True):
@@ -116,32 +117,31 @@ class ColumnBook:
         """The signatures this version has had, newest first."""
         return [known.signature for known in self.signatures if known.model == model and known.version == version]
 
-    def column(self, side: Side, source: str, kind: str, part: str = "") -> str:
+    def column(self, side: Side, source: str, kind: str, part: str = "", of: str = "") -> str:
         """The column for values of Delta type `kind` (such as double, or list<float>) of this tensor (or part of
-        it)."""
+        it, or of a descriptor `source` of the tensor `of`)."""
         key = (side, source, kind, part)
         found = self._found.get(key)
         if found is None:
-            found = self._found[key] = self._choose(side, source, kind, part)
+            found = self._found[key] = self._choose(side, source, kind, part, of)
         return found
 
     def described(self, side: Side, source: str) -> frozenset[str]:
-        """What this tensor is described by: the names after `SOURCE.` of the columns that there are."""
+        """What this tensor is described by: the descriptors' names after `SOURCE.`."""
         if self._described_at != len(self.columns):
             self._descriptors.clear()
             self._described_at = len(self.columns)
         found = self._descriptors.get((side, source))
         if found is None:
-            start = f"{source}."
-            names = (c.source[len(start) :] for c in self.columns if c.side == side and c.source.startswith(start))
-            found = self._descriptors[side, source] = frozenset(names)
+            mine = (column for column in self.columns if column.side == side and column.of == source)
+            found = self._descriptors[side, source] = frozenset(column.source[len(source) + 1 :] for column in mine)
         return found
 
     def type_of(self, name: str) -> str:
         """The Delta type of a column."""
         return self._types[name]
 
-    def _choose(self, side: Side, source: str, kind: str, part: str) -> str:
+    def _choose(self, side: Side, source: str, kind: str, part: str, of: str) -> str:
         existing = self._by_source.get((side, source, part), [])
         for column in existing:
             if column.type == kind or _holds(column.type, kind):
@@ -154,7 +154,7 @@ class ColumnBook:
         name, count = base, 2
         while name.lower() in self._taken:
             name, count = f"{base}_{count}", count + 1
-        self._add(Column(name, side, source, kind, part))
+        self._add(Column(name, side, source, kind, part, of))
         self.changed = True
         return name
 

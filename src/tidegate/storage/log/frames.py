@@ -150,7 +150,7 @@ class FrameMaker:
             kind = _KINDS.get(type(first))
             if kind is None or len(values) != len(tensor.array) or f"{name}.{what}" in inputs:
                 continue  # nothing could be told of this batch, or a tensor of the model's own has that name
-            column = self.book.column(side, f"{name}.{what}", kind)
+            column = self.book.column(side, f"{name}.{what}", kind, of=name)
             series = pl.Series(column, values, POLARS[kind], strict=False)
             columns[column] = series.cast(polars_type(self.book.type_of(column)))
 
