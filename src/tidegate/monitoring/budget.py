@@ -6,8 +6,8 @@
         A = sum_i N_i / b_i / B          (of m equal streams: m N / (b B) blocks)
 
 A stream of weight w has A_i = A / w and w times its share of the budget: A = sum_i w_i N_i / b_i / B. One A for the whole
-project: a stream that has a threshold of its own, or is muted or retired, leaves the sum, and the others become more
-sensitive. Source: Shin, Ramdas & Rinaldo, "E-detectors" (2203.03532), corollary 2.5.
+project: a stream that has a threshold of its own, is retired, or is muted and so tells nobody leaves the sum, and the others
+become more sensitive. Source: Shin, Ramdas & Rinaldo, "E-detectors" (2203.03532), corollary 2.5.
 """
 
 from __future__ import annotations
@@ -55,19 +55,17 @@ def a_month(rows: float, seconds: float) -> float:
 
 
 def speaks(monitor: Monitor, now: float) -> bool:
-    """Whether a monitor is in force: active, or muted until a moment that has passed."""
+    """Whether a monitor tells people: it is active, or muted until a moment that has passed. A muted one still watches."""
     return monitor.state == "active" or (monitor.state == "muted" and 0.0 < monitor.until <= now)
 
 
-def on_budget(
-    streams: Iterable[StreamView], monitors: Mapping[str, Monitor], now: float
-) -> list[tuple[StreamView, Monitor]]:
-    """Streams with their monitors, where those have no threshold of their own (nor one of all versions) and speak."""
+def on_budget(streams: Iterable[StreamView], monitors: Mapping[str, Monitor]) -> list[tuple[StreamView, Monitor]]:
+    """Streams with their monitors, where those aren't retired and have no threshold of their own (nor one of all versions)."""
     found = []
     for view in streams:
         monitor = monitors.get(stream_id(view))
         whole = monitors.get(monitor_id(view.endpoint, stream_metric(view)))
-        if monitor is None or monitor.rule is not None or not speaks(monitor, now):
+        if monitor is None or monitor.rule is not None or monitor.state == "retired":
             continue
         if whole is not None and whole.rule is not None and whole.state != "retired":
             continue

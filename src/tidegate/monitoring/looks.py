@@ -25,7 +25,7 @@ from tidegate.metrics import registry
 from tidegate.monitoring import alarm as rules
 from tidegate.monitoring import budget, burn, dead, words
 from tidegate.monitoring.alarm import Reading
-from tidegate.monitoring.ids import monitor_id, stream_id
+from tidegate.monitoring.ids import monitor_id
 from tidegate.monitoring.incidents import PROCESSES
 from tidegate.monitoring.settings import Settings
 from tidegate.profiles.profile import Profile
@@ -106,7 +106,7 @@ class Looks:
         self._last = steady
         self.errors = []
         live = {
-            id: one for id, one in monitors.items() if one.endpoint in settings.endpoints and budget.speaks(one, now)
+            id: one for id, one in monitors.items() if one.endpoint in settings.endpoints and one.state != "retired"
         }
         found = self._streams(settings, monitors, newest, recent, now)
         ruled = [one for one in live.values() if one.rule is not None]
@@ -142,14 +142,14 @@ class Looks:
         now: float,
     ) -> list[Look]:
         self.streams = [view for view in self._profiles.streams() if view.endpoint in settings.endpoints]
-        mine = budget.on_budget(self.streams, monitors, now)
+        mine = budget.on_budget(self.streams, monitors)
         if self._last >= self._due.get("rates", -math.inf) or any(
             (v.endpoint, v.version) not in self._rates for v, _ in mine
         ):
             self._due["rates"] = self._last + RATES_EVERY
             for key in {(view.endpoint, view.version) for view, _ in mine}:
                 self._rates[key] = self._rows_a_month(*key, now)
-        counted = [(view, self._rates[view.endpoint, view.version]) for view, _ in mine]
+        counted = [(view, self._rates[view.endpoint, view.version]) for view, one in mine if budget.speaks(one, now)]
         weights = {monitor.id: monitor.weight for _, monitor in mine}
         self.budget = budget.budget(settings.options.budget.a_month, counted, recent, weights)
         found = []
@@ -262,7 +262,7 @@ class Looks:
                 for part, rows, rule in (("fast", burn.FAST, FAST_RULE), ("slow", burn.SLOW, SLOW_RULE)):
                     metric = f"{objective.name}.{part}"
                     monitor = Monitor(monitor_id(endpoint, metric), endpoint, metric, rule, severity=rows[0].severity)
-                    if _muted(monitors, monitor, now):
+                    if _retired(monitors, monitor):
                         continue
                     burns = burn.look(objective, rows, partial(window.of, endpoint))
                     found.append(Look(monitor, burn.reading(objective, burns), "burn"))
@@ -277,7 +277,7 @@ class Looks:
         looks = {"dead.ingest": behind, "dead.gateway": dead.gateway(_processes(self._layout))}
         for metric, reading in looks.items():
             monitor = Monitor(monitor_id(PROCESSES, metric), PROCESSES, metric, dead.PROCESS_RULE, severity="page")
-            if not _muted(monitors, monitor, now):
+            if not _retired(monitors, monitor):
                 found.append(Look(monitor, reading, "dead"))
         blind = behind is not None and behind.where != "inside"
         window = settings.options.dead_man
@@ -285,7 +285,7 @@ class Looks:
             monitor = Monitor(
                 monitor_id(endpoint, "dead.traffic"), endpoint, "dead.traffic", dead.RULE, severity="page"
             )
-            if _muted(monitors, monitor, now):
+            if _retired(monitors, monitor):
                 continue
             # A monitor that wasn't there can't say that nothing came; one whose profiles stand still neither.
             reading = None if blind or self._since < window else dead.silent(self._traffic(endpoint, window, now))
@@ -349,9 +349,9 @@ class _Windows:
         return self._read[key]
 
 
-def _muted(monitors: Mapping[str, Monitor], monitor: Monitor, now: float) -> bool:
+def _retired(monitors: Mapping[str, Monitor], monitor: Monitor) -> bool:
     said = monitors.get(monitor.id)
-    return said is not None and not budget.speaks(said, now)
+    return said is not None and said.state == "retired"
 
 
 def _processes(layout: Layout) -> Processes | None:
@@ -359,8 +359,3 @@ def _processes(layout: Layout) -> Processes | None:
         return msgspec.json.decode(layout.processes.read_bytes(), type=Processes)
     except (OSError, msgspec.MsgspecError):
         return None
-
-
-def stream_ids(streams: Iterable[StreamView]) -> dict[str, StreamView]:
-    """Streams by their monitor's id."""
-    return {stream_id(view): view for view in streams}

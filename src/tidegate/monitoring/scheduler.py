@@ -3,7 +3,7 @@
     settings, thresholds of the file --sync--> monitors in force
     profiles, streams, status files --looks--> readings --alarm.step--> alarms --incidents.group--> incidents
                                                      one transaction --> state.db --due--> notify.Dispatcher
-                                                     run/monitor.json <-- what was seen
+                                                     run/monitor.json, run/drift.json <-- what was seen
 
 Everything that a restart needs is in the database: a kill at any moment repeats at most a look, or a notice (an incident
 counts as told only when the dispatcher has nothing left to send). What a person did between reading and writing wins: the
@@ -23,8 +23,7 @@ import msgspec
 
 from tidegate.errors import Conflict, TidegateError
 from tidegate.monitoring import alarm as rules
-from tidegate.monitoring import examples, explain, incidents, silence, sync, words
-from tidegate.monitoring.budget import MONTH
+from tidegate.monitoring import budget, drift, examples, explain, incidents, sync, words
 from tidegate.monitoring.incidents import Grouped
 from tidegate.monitoring.looks import Look, Looks, Slow
 from tidegate.monitoring.options import NotifyOptions
@@ -35,6 +34,7 @@ from tidegate.storage.monitor_report import MonitorReport, load_report, save_rep
 from tidegate.storage.monitoring import AlarmChange, MonitoringStore
 from tidegate.storage.profiles import ProfileStore
 from tidegate.types.monitoring import Alarm, Incident, Monitor
+from tidegate.types.silences import quiet
 
 PERIOD = 2.0
 RESOLVE_EVERY = 5.0
@@ -114,12 +114,13 @@ class Monitoring:
         settings = self._follow(steady)
         monitors = {one.id: one for one in self._store.monitors()}
         newest = self._store.newest_alarms()
-        recent = self._store.alarms(limit=10_000, since=now - MONTH)
+        recent = self._store.alarms(limit=10_000, since=now - budget.MONTH)
         looks = self._looks.look(settings, monitors, newest, recent, now, steady)
         self._errors += self._looks.errors
         alarms = self._advance(looks, newest, now, steady)
         self._write(settings, newest, alarms, now, steady)
-        self._tell(settings, now, steady)
+        drift.tell(self._layout, self._store.incidents(open_only=True, limit=1000), now)
+        self._tell(settings, monitors, now, steady)
         self._report(monitors, looks, now, time.monotonic() - began)
 
     def _follow(self, steady: float) -> Settings:
@@ -177,9 +178,7 @@ class Monitoring:
                 out[id] = after
         for id, alarm in newest.items():
             if alarm.open and id not in watched:
-                out[id] = rules.end(
-                    alarm, now, "nobody watches this any more: its monitor was muted, retired or removed"
-                )
+                out[id] = rules.end(alarm, now, "nobody watches this any more: its monitor was retired or removed")
         return out
 
     def _write(
@@ -283,14 +282,15 @@ class Monitoring:
 
     # -- telling ------------------------------------------------------------------------------------------------------
 
-    def _tell(self, settings: Settings, now: float, steady: float) -> None:
+    def _tell(self, settings: Settings, monitors: Mapping[str, Monitor], now: float, steady: float) -> None:
         """Tell what is due; note it once it has left (or a channel has tried for long enough)."""
         assert self._dispatcher is not None
         silences = self._store.silences(now)
+        muted = {id for id, one in monitors.items() if not budget.speaks(one, now)}
         busy = any(one.waiting or one.since for one in self._dispatcher.statuses())
         for one in self._known(now):
             incident = one.incident
-            kind = incidents.due(incident, silence.quiet(incident, one.alarms, silences, now), now)
+            kind = incidents.due(incident, quiet(one.alarms, silences, now, muted), now)
             if kind is None:
                 self._telling.pop(incident.id, None)
                 continue
@@ -334,12 +334,12 @@ class Monitoring:
             states[alarm.state] = states.get(alarm.state, 0) + 1
             if alarm.state == "firing":
                 firing[alarm.severity] = firing.get(alarm.severity, 0) + 1
-        budget = self._looks.budget
+        spent = self._looks.budget
         save_report(
             self._layout,
             MonitorReport(
                 os.getpid(), now, states, firing, len(self._store.incidents(open_only=True, limit=10_000)), len(looks),
-                budget.streams, budget.limit, budget.allowed, budget.raised, budget.false, budget.left, seconds,
+                spent.streams, spent.limit, spent.allowed, spent.raised, spent.false, spent.left, seconds,
                 "; ".join(self._errors), self._looks.figures, self._looks.peaks,
             ),
         )  # fmt: skip

@@ -35,9 +35,9 @@ def test_a_stream_with_a_threshold_of_its_own_leaves_and_the_others_become_more_
             Monitor("loan/input.drift.b@2", "loan", "input.drift.b", version="2"),
         )
     }
-    assert [v.column for v, _ in budget.on_budget(streams, monitors, 0.0)] == ["a"]
+    assert [v.column for v, _ in budget.on_budget(streams, monitors)] == ["a"]
     retired = Monitor("loan/input.drift.a", "loan", "input.drift.a", state="retired")
-    assert not budget.on_budget(streams, {**monitors, retired.id: retired}, 0.0)
+    assert not budget.on_budget(streams, {**monitors, retired.id: retired})
 
 
 def test_a_muted_monitor_speaks_again_after_its_time():

@@ -5,10 +5,10 @@ severity/input.*   all inputs of one endpoint         severity   the endpoint   
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 from fnmatch import fnmatchcase
 
-from tidegate.types.monitoring import Alarm, Incident, Silence
+from tidegate.types.monitoring import Alarm, Silence
 
 
 def silenced(monitor: str, silences: Iterable[Silence], now: float) -> Silence | None:
@@ -27,8 +27,9 @@ def matches(monitor: str, match: str) -> bool:
     return fnmatchcase(monitor, match) or fnmatchcase(monitor.partition("/")[0], match)
 
 
-def quiet(incident: Incident, alarms: Iterable[Alarm], silences: Iterable[Silence], now: float) -> bool:
-    """Whether nobody is told of an incident: every alarm of it that still fires is silenced."""
+def quiet(alarms: Iterable[Alarm], silences: Iterable[Silence], now: float, muted: Container[str] = ()) -> bool:
+    """Whether nobody is told of an incident with these alarms: all that are open are silenced, or their monitors muted."""
     kept = list(silences)
-    open_ones = [alarm for alarm in alarms if alarm.open] or list(alarms)
-    return bool(open_ones) and all(silenced(alarm.monitor, kept, now) for alarm in open_ones)
+    every = list(alarms)
+    open_ones = [alarm for alarm in every if alarm.open] or every
+    return bool(open_ones) and all(one.monitor in muted or silenced(one.monitor, kept, now) for one in open_ones)
