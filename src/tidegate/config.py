@@ -18,6 +18,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from tidegate.errors import ConfigError
+from tidegate.exports.options import TelemetryOptions
 from tidegate.gateway.options import EndpointOptions, ServerOptions
 from tidegate.monitoring.options import EndpointMonitoring, MonitoringOptions
 from tidegate.plugins import nearest
@@ -60,6 +61,7 @@ class Project(Options):
     server: ServerOptions = Field(default_factory=ServerOptions)
     log: LogOptions = Field(default_factory=LogOptions)
     analysis: RolloutOptions = Field(default_factory=RolloutOptions, description="Analysis templates of your own.")
+    telemetry: TelemetryOptions = Field(default_factory=TelemetryOptions, description="OpenTelemetry.")
     monitoring: MonitoringOptions = Field(
         default_factory=MonitoringOptions, description="Alarms: their budget, thresholds, and who is told."
     )

@@ -19,7 +19,7 @@ _HOSTS = ("http", "https", "webhook+http", "webhook+https", "alertmanager+http",
 """Schemes whose host names a machine; in all others (Apprise's) the host may be a token."""
 
 
-def fill(url: str, environment: Mapping[str, str] = os.environ) -> str:
+def fill(url: str, environment: Mapping[str, str] = os.environ, field: str = "monitoring.notify") -> str:
     """The URL with each `${NAME}` from the environment. Errors: ConfigError naming those that are not set.
 
     >>> fill("slack://${TOKEN}/#ops", {"TOKEN": "a/b/c"})
@@ -28,7 +28,7 @@ def fill(url: str, environment: Mapping[str, str] = os.environ) -> str:
     absent = sorted({name for name in _NAME.findall(url) if name not in environment})
     if absent:
         raise ConfigError(
-            f"monitoring.notify: {mask(url)} needs {', '.join(absent)} from the environment of `tidegate up`, and it is "
+            f"{field}: {mask(url)} needs {', '.join(absent)} from the environment of `tidegate up`, and it is "
             "not set there"
         )
     return _NAME.sub(lambda match: environment[match[1]], url)
