@@ -32,11 +32,12 @@ def tool(name: str, command: str) -> str:
     return str(python(name).with_name(command))
 
 
-def make(names: Iterable[str]) -> None:
-    """Make the environments that aren't there yet. Ends the program, with the log's name, when one can't be made."""
+def make(names: Iterable[str], folder: Path = HERE / "environments") -> None:
+    """Make the environments that aren't there yet, from `folder`/NAME.txt. Ends the program, with the log's name, when one can't
+    be made."""
     wanted = [name for name in dict.fromkeys(names) if name != "tidegate"]
     for number, name in enumerate(wanted, 1):
-        requirements = HERE / "environments" / f"{name}.txt"
+        requirements = folder / f"{name}.txt"
         stamp = PEERS / "venvs" / f"{name}.stamp"
         digest = hashlib.sha256(requirements.read_bytes() + sys.version.encode()).hexdigest()
         if stamp.exists() and stamp.read_text() == digest and python(name).exists():
