@@ -34,8 +34,9 @@ class Numeric:
         self.centre = np.asarray(centre) if centre else None
         values = reference.values(column)
         if self.centre is not None and reference.season_rows:
-            # An hour's usual value is a mean of few rows: two standard errors of it move ranks by 0.8 / sqrt(n) at most.
-            effect = min(effect + 0.8 / float(np.sqrt(max(reference.season_rows, 1.0))), 0.5)
+            # An hour's usual value is a median of few rows: two standard errors of it move the middle ranks by 1 / sqrt(n),
+            # whatever the distribution.
+            effect = min(effect + 1.0 / float(np.sqrt(max(reference.season_rows, 1.0))), 0.5)
         self.bets = shift.Bets(values, usual.rows, usual.missing, effect)
         self.state = shift.fresh()
 
@@ -57,14 +58,21 @@ class Categorical:
         self.complete = len(counts) < 1000
         named = [counts[name] for name in names]
         other = max(usual.present - sum(named), 0)
+        # Of rows to come, as many are of a value never seen as were of one seen once (Good 1953): taken from the rare ones.
+        new = sum(count == 1 for count in counts.values()) if self.complete else 0
         self.names = [*names, "(other)", "(new)", "(missing)"]
-        self.bets = categories.Bets(np.array([*named, other, 0, usual.missing]), effect)
+        self.bets = categories.Bets(np.array([*named, max(other - new, 0), new, usual.missing]), effect)
         self.state = self.bets.fresh()
 
     def encode(self, series: pl.Series) -> Any:
         """The number of each row's category."""
         named = len(self.codes)
         texts = texts_of(series)
+        if series.dtype.is_float():  # whole numbers of the reference that travel as floats: 3.0 is "3"
+            whole = series.cast(pl.Int64, strict=False)
+            texts = pl.select(
+                pl.when(whole.cast(pl.Float64) == series).then(whole.cast(pl.String)).otherwise(texts)
+            ).to_series()
         if self.complete:
             rest = {name: named for name in self.known if name not in self.codes}
             missing, unknown = named + 2, named + 1
@@ -102,6 +110,7 @@ class Group:
         if not rows.height:
             return
         hours = hour_of_week(rows["time"]) if any(n.centre is not None for n in self.numbers.values()) else None
+        schema = rows.schema
         together: dict[tuple[int, int, int], list[str]] = {}
         for name, numeric in self.numbers.items():
             state = numeric.state
@@ -109,12 +118,12 @@ class Group:
         for names in together.values():
             x = np.full((rows.height, len(names)), np.nan, order="F")
             for place, name in enumerate(names):
-                if name in rows.columns and kind_of(rows.schema[name]) in ("number", "integer"):
+                if name in schema and kind_of(schema[name]) in ("number", "integer"):
                     x[:, place] = self.numbers[name].values(rows[name], hours)
             chosen = [self.numbers[name] for name in names]
             shift.feed([one.state for one in chosen], [one.bets for one in chosen], x, self._seed)
         for name, one in self.categories.items():
-            series = rows[name] if name in rows.columns else pl.Series(name, [None] * rows.height, pl.String)
+            series = rows[name] if name in schema else pl.Series(name, [None] * rows.height, pl.String)
             if kind_of(series.dtype):
                 categories.feed(one.state, one.bets, one.encode(series))
 

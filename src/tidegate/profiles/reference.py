@@ -183,14 +183,20 @@ def hour_of_week(times: pl.Series) -> npt.NDArray[np.intp]:
 
 
 def centres(values: Numbers, hours: npt.NDArray[np.intp]) -> list[float]:
-    """The mean of each hour of the week; of an hour with few rows that of its hour of the day; else the overall mean."""
-    count = np.bincount(hours, minlength=HOURS)
-    total = np.bincount(hours, values, minlength=HOURS)
-    by_day_count, by_day = count.reshape(7, 24).sum(0), total.reshape(7, 24).sum(0)
-    overall = float(values.mean())
-    day = np.where(by_day_count >= ENOUGH, by_day / np.maximum(by_day_count, 1), overall)
-    means = np.where(count >= ENOUGH, total / np.maximum(count, 1), np.tile(day, 7))
-    return [float(value) for value in means]
+    """The median of each hour of the week; of an hour with few rows that of its hour of the day; else the overall median.
+
+    Medians, because one wild value must not move a whole hour, and because how far a median of n rows is off in rank does
+    not depend on the distribution.
+    """
+    overall = float(np.median(values))
+    order = np.argsort(hours, kind="stable")
+    of_hour = np.split(values[order], np.searchsorted(hours[order], np.arange(1, HOURS)))
+    out = []
+    for hour, found in enumerate(of_hour):
+        if len(found) < ENOUGH:
+            found = np.concatenate([of_hour[day * 24 + hour % 24] for day in range(7)])
+        out.append(float(np.median(found)) if len(found) >= ENOUGH else overall)
+    return out
 
 
 def read_file(path: Path, names: Mapping[str, str], most: int = 1_000_000) -> pl.DataFrame:

@@ -19,7 +19,7 @@ import msgspec
 import numpy as np
 import numpy.typing as npt
 
-from tidegate.stats.shift import BLOCK, CAP, DELTA
+from tidegate.stats.shift import BLOCK, CAP, CHANCE, DELTA
 
 Matrix = npt.NDArray[np.float64]
 Counts = npt.NDArray[np.int64]
@@ -61,8 +61,9 @@ class Bets:
 
     def __init__(self, usual: Counts, effect: float) -> None:
         rows = int(usual.sum())
-        self.eps = min(band(rows, int((usual > 0).sum())) + effect, 0.999)
-        self.usual = (usual + 0.5) / (rows + 0.5 * len(usual))
+        # half a row, over all of them: no share is 0, and the reference moves by less than that half row
+        self.eps = min(band(rows, int((usual > 0).sum())) + 0.5 / (rows + 0.5) + effect, 0.999)
+        self.usual = (usual + 0.5 / len(usual)) / (rows + 0.5)
 
     def fresh(self) -> State:
         """The state before the first row: the bets are on the reference."""
@@ -92,9 +93,8 @@ class Bets:
 def feed(state: State, bets: Bets, codes: npt.NDArray[np.intp]) -> None:
     """Count rows by their category's number (0 to K-1)."""
     k = len(bets.usual)
-    seen = np.bincount(codes, minlength=k).astype(float)
-    keep = math.exp(-len(codes) / RECENT)
-    state.recent = (np.asarray(state.recent) * keep + seen * (1.0 - keep) / max(len(codes), 1) * RECENT).tolist()
+    seen = np.bincount(codes, weights=np.exp(np.arange(1 - len(codes), 1) / RECENT), minlength=k)
+    state.recent = (np.asarray(state.recent) * math.exp(-len(codes) / RECENT) + seen).tolist()
     state.rows += len(codes)
     first = BLOCK - state.count
     if len(codes) < first:
@@ -137,7 +137,7 @@ def _advance(state: State, bets: Bets, counts: Counts) -> None:
         log_s = np.minimum(np.logaddexp(log_s, -math.log((number + 1.0) * (number + 2.0))) + gains[:, b], 600.0)
         state.blocks += 1
         mixed = float(np.logaddexp(log_m[0], log_m[1])) - math.log(2.0)
-        if mixed < 3.0:
+        if mixed < CHANCE:
             state.since = state.blocks
         state.peak = max(state.peak, mixed)
     state.log_m, state.log_s = log_m.tolist(), log_s.tolist()

@@ -1,6 +1,6 @@
 """Has the distribution of numbers moved? E-detectors on ranks against a fixed reference, many columns at once.
 
-    x --rank in the reference--> p in (0, 1) --bets f with E f <= 1--> per block of 16 rows: ln f = B ln c_k + coefficients . sums
+    x --rank in the reference--> p in (0, 1) --bets f with E f <= 1--> per block of 16 rows: ln f = constants and sums of logs
     Shiryaev-Roberts  M <- (M + 1) f      alarm at M >= A: on average at least A blocks between false alarms
     fixed start       S <- (S + w_b) f    E = S + sum of the weights not yet used: an e-process, for ranking what moved
 
@@ -8,8 +8,9 @@ Ranks: p = (#{r < x} + U (#ties + 1)) / (n + 1), U uniform. Bets: k p^(k-1) (hig
 q = |2p - 1|, k q^(k-1) (wider) and its mirror (narrower); and a higher rate of missing values.
 
 The reference is a sample of n rows, and a trifle is no drift: the null is every distribution of p within eps of uniform
-(Kolmogorov distance), eps = sqrt(ln(2/delta) / 2n) + minimum effect (Dvoretzky-Kiefer-Wolfowitz, Massart's constant). The
-worst of them for an increasing f moves its lowest mass eps to the top: E f = 1 + k eps - eps^k, by which f is divided.
+(Kolmogorov distance), eps = sqrt(ln(2/delta) / 2n) + 1/(n+1) + minimum effect (Dvoretzky-Kiefer-Wolfowitz with Massart's
+constant; the second is what the +1 of the ranks moves). The worst of them for an increasing f moves its lowest mass eps to
+the top: E f = 1 + k eps - eps^k, by which f is divided.
 For q the distance is at most 2 eps.
 
 Sources: Shin, Ramdas & Rinaldo, "E-detectors" (2203.03532); Massart 1990. Cost: linear in rows x columns, and nothing
@@ -34,8 +35,15 @@ MISSING = (0.5, 0.1, 0.02)
 """Alternatives of the missing rate, as the part of the way from usual to 1."""
 NAMES = ("higher",) * 5 + ("lower",) * 5 + ("wider",) * 2 + ("narrower",) * 2 + ("missing",) * 3
 _WEIGHTS = np.log(np.array([0.05] * 10 + [0.0625] * 4 + [0.25 / 3] * 3))
+_ABOUT = np.repeat(np.arange(5), [5, 5, 2, 2, 3])
+"""Which of the five sums a bet is about."""
 CAP = 40.0
 """ln M is held below this, so that the end of a long drift is seen too; a smaller M stays an e-detector."""
+MOST = 300.0
+"""ln f of a block, at most (a smaller bet is a bet)."""
+_CAP, _CAP_E = math.exp(CAP), math.exp(600.0)
+CHANCE = 3.0
+"""ln M that chance reaches now and then: a change began after M was last below."""
 DELTA = 0.01
 TINY = 1e-9
 RECENT = 2000.0
@@ -85,7 +93,7 @@ def rate_above(bad: int, n: int, delta: float = DELTA) -> float:
 
 
 class Bets:
-    """The bets of one column: coefficients on (rows present, ln p, ln(1-p), ln q, ln(1-q), missing) sums of a block.
+    """The bets of one column: of a block, ln f = constant x rows present + power x the sum that the bet is about.
 
     `reference` are the sorted present values, `missing` how many of `rows` were missing in it.
     """
@@ -93,38 +101,42 @@ class Bets:
     def __init__(self, reference: Matrix, rows: int, missing: int, effect: float) -> None:
         self.values = reference
         n = len(reference)
-        eps = min(band(n) + effect, 1.0)
+        # where equal values end, for each: one search ranks a value, ties included
+        starts = np.flatnonzero(np.diff(reference)) + 1
+        self._ends = np.repeat(np.append(starts, n), np.diff(np.concatenate([[0], starts, [n]])))
+        eps = min(band(n) + 1.0 / (n + 1.0) + effect, 1.0)
         usual = min(rate_above(missing, max(rows, 1)) + effect / 2.0, 0.999)
-        table = np.zeros((len(NAMES), 6))
-        bet = 0
+        self.constant = np.zeros(len(NAMES))
+        self.power = np.zeros(len(NAMES))
         both = min(2.0 * eps, 1.0)
-        for statistic, powers, distance in (
-            (1, LOCATION, eps),
-            (2, LOCATION, eps),
-            (3, SPREAD, both),
-            (4, SPREAD, both),
-        ):
+        bet = 0
+        for powers, distance in ((LOCATION, eps), (LOCATION, eps), (SPREAD, both), (SPREAD, both)):
             for k in powers:
-                table[bet, 0] = math.log(k) - math.log(1.0 + k * distance - distance**k)
-                table[bet, statistic] = k - 1.0
+                self.constant[bet] = math.log(k) - math.log(1.0 + k * distance - distance**k)
+                self.power[bet] = k - 1.0
                 bet += 1
+        if n < 2:  # nothing to rank against: these bets lose, and only missing values can tell
+            self.constant[:bet], self.power[:bet] = -1.0, 0.0
         for part in MISSING:
             rate = usual + (1.0 - usual) * part
-            table[bet, 0] = math.log1p(-rate) - math.log1p(-usual)
-            table[bet, 5] = math.log(rate / usual)
+            self.constant[bet] = math.log1p(-rate) - math.log1p(-usual)
+            self.power[bet] = math.log(rate / usual)
             bet += 1
-        if n < 2:  # nothing to rank against: only missing values can tell
-            table[: len(NAMES) - len(MISSING), :] = 0.0
-        self.table = table
 
     def rank(self, x: Matrix, uniform: Matrix) -> Matrix:
         """p of each value; NaN stays NaN."""
         values = self.values
-        left = np.searchsorted(values, x, "left")
-        right = np.searchsorted(values, x, "right")
-        p = (left + uniform * (right - left + 1)) / (len(values) + 1)
+        if not len(values):
+            return np.where(np.isnan(x), np.nan, np.clip(uniform, TINY, 1.0 - TINY))
+        # in the values' own order the search walks memory once, which is worth the sort
+        order = np.argsort(x)
+        left = np.empty(len(x), np.intp)
+        left[order] = np.searchsorted(values, x[order], "left")
+        at = np.minimum(left, len(values) - 1)
+        ties = np.where(values[at] == x, self._ends[at] - left, 0)
+        p: Matrix = (left + uniform * (ties + 1)) / (len(values) + 1)
         p[np.isnan(x)] = np.nan
-        return np.clip(p, TINY, 1.0 - TINY)
+        return p.clip(TINY, 1.0 - TINY)
 
 
 def uniforms(first: int, count: int, seed: int) -> Matrix:
@@ -142,66 +154,64 @@ def feed(states: Sequence[State], bets: Sequence[Bets], x: Matrix, seed: int = 0
     rows = len(x)
     if not rows or not states:
         return
-    first = states[0].rows
-    uniform = uniforms(first, rows, seed)
     count = states[0].count
-    ends = np.arange(BLOCK - count, rows + 1, BLOCK)
-    starts = np.concatenate([[0], ends])
-    starts = starts[starts < rows]
-    terms = np.empty((5, rows, len(states)))
-    for j, (state, bet) in enumerate(zip(states, bets, strict=True)):
-        p = bet.rank(x[:, j], uniform)
-        missing = np.isnan(p)
-        q = np.clip(np.abs(2.0 * p - 1.0), TINY, 1.0 - TINY)
-        terms[0, :, j] = np.log(p)
-        terms[1, :, j] = np.log1p(-p)
-        terms[2, :, j] = np.log(q)
-        terms[3, :, j] = np.log1p(-q)
-        terms[4, :, j] = missing
-        if missing.any():
-            terms[:4, missing, j] = 0.0
-            p = p[~missing]
-        keep = math.exp(-rows / RECENT)
-        # rows of one batch are weighed alike: a batch is short against RECENT, or all that matters
-        seen = np.bincount((p * BINS).astype(np.intp), minlength=BINS)[:BINS]
-        state.recent = (np.asarray(state.recent) * keep + seen * (1.0 - keep) / max(rows, 1) * RECENT).tolist()
-    sums = np.add.reduceat(terms, starts, axis=1) if len(starts) else np.zeros((5, 0, len(states)))
-    sums[:, 0, :] += np.array([state.sums for state in states]).T
-    full = len(ends)
-    _advance(states, bets, sums[:, :full, :])
-    rest = (count + rows) % BLOCK
+    uniform = uniforms(states[0].rows, rows, seed)
+    p = np.stack([bet.rank(x[:, j], uniform) for j, bet in enumerate(bets)])
+    missing = np.isnan(p)
+    full, rest = divmod(count + rows, BLOCK)
+    terms = np.zeros((5, len(states), (full + (rest > 0)) * BLOCK))
+    here = terms[:, :, count : count + rows]
+    q = np.clip(np.abs(2.0 * p - 1.0), TINY, 1.0 - TINY)
+    np.log(p, out=here[0])
+    np.log1p(-p, out=here[1])
+    np.log(q, out=here[2])
+    np.log1p(-q, out=here[3])
+    if missing.any():
+        here[:4, missing] = 0.0
+        here[4][missing] = 1.0
+    sums = np.einsum("sjbi->sjb", terms.reshape(5, len(states), -1, BLOCK))
+    sums[:, :, 0] += np.array([state.sums for state in states]).T
+    if full:
+        _advance(states, bets, sums[:, :, :full])
+    ages = np.exp(np.arange(1 - rows, 1) / RECENT)
+    keep = math.exp(-rows / RECENT)
     for j, state in enumerate(states):
+        there = ~missing[j]
+        seen = np.bincount((p[j, there] * BINS).astype(np.intp), weights=ages[there], minlength=BINS)
+        state.recent = (np.asarray(state.recent) * keep + seen).tolist()
         state.rows += rows
         state.count = rest
-        state.sums = sums[:, full, j].tolist() if rest else [0.0] * 5
+        state.sums = sums[:, j, full].tolist() if rest else [0.0] * 5
 
 
 def _advance(states: Sequence[State], bets: Sequence[Bets], sums: Matrix) -> None:
-    blocks = sums.shape[1]
-    if not blocks:
-        return
-    tables = np.stack([bet.table for bet in bets])  # [columns, bets, 6]
-    present = BLOCK - sums[4]  # [blocks, columns]
-    gains = np.einsum("sbj,jks->bjk", sums, tables[:, :, 1:], optimize=True)
-    values = len(NAMES) - len(MISSING)
-    gains[:, :, :values] += present[:, :, None] * tables[None, :, :values, 0]
-    gains[:, :, values:] += BLOCK * tables[None, :, values:, 0]
-    # of a missing bet the constant counts present rows; its coefficient is ln(rate/usual) a missing one
-    gains[:, :, values:] -= sums[4][:, :, None] * tables[None, :, values:, 0]
-    log_m = np.array([state.log_m for state in states])
-    log_s = np.array([state.log_s for state in states])
+    """Blocks that are full: `sums` [5, columns, blocks]. Not in logs, which the caps on f and M allow: thrice as fast."""
+    blocks = sums.shape[2]
     done = states[0].blocks
-    for b in range(blocks):
-        number = done + b
-        log_m = np.minimum(np.logaddexp(log_m, 0.0) + gains[b], CAP)
-        log_s = np.minimum(np.logaddexp(log_s, -math.log((number + 1.0) * (number + 2.0))) + gains[b], 600.0)
-        mixed = _mix(log_m)
-        for j in np.flatnonzero(mixed < 3.0).tolist():
-            states[j].since = number + 1
-        for j in np.flatnonzero(mixed > [state.peak for state in states]).tolist():
-            states[j].peak = float(mixed[j])
+    constant, power = (np.stack([getattr(bet, name) for bet in bets], axis=1) for name in ("constant", "power"))
+    present = BLOCK - sums[4]  # [columns, blocks]
+    gains = sums[_ABOUT] * power[:, :, None] + present * constant[:, :, None]  # [bets, columns, blocks]
+    factors = np.ascontiguousarray(np.exp(np.minimum(gains, MOST)).transpose(2, 0, 1))
+    # A start is as much as there are values to bet on: else M would grow where all is missing.
+    begun = np.ones(factors.shape)
+    begun[:, : -len(MISSING)] = (present.T / BLOCK)[:, None, :]
+    weights = 1.0 / ((done + np.arange(blocks) + 1.0) * (done + np.arange(blocks) + 2.0))
+    m = np.exp(np.array([state.log_m for state in states]).T)
+    s = np.exp(np.array([state.log_s for state in states]).T)
+    course = np.empty(factors.shape)
+    with np.errstate(over="ignore", divide="ignore", under="ignore"):
+        for b in range(blocks):
+            m = np.minimum((m + begun[b]) * factors[b], _CAP, out=course[b])
+            s = np.minimum((s + weights[b]) * factors[b], _CAP_E)
+        mixed = np.log(np.einsum("bkj,k->bj", course, np.exp(_WEIGHTS)))
+        log_m, log_s = np.log(m).T.tolist(), np.log(s).T.tolist()
+    peaks = mixed.max(axis=0).tolist()
+    low = mixed < CHANCE
     for j, state in enumerate(states):
-        state.log_m, state.log_s = log_m[j].tolist(), log_s[j].tolist()
+        if low[:, j].any():
+            state.since = done + int(np.flatnonzero(low[:, j])[-1]) + 1
+        state.peak = max(state.peak, peaks[j])
+        state.log_m, state.log_s = log_m[j], log_s[j]
         state.blocks = done + blocks
 
 
@@ -225,8 +235,12 @@ def log_e(state: State) -> float:
 
 def leader(state: State) -> str:
     """The bet that leads: higher, lower, wider, narrower or missing; "" before the first block."""
-    logs = np.asarray(state.log_m) + _WEIGHTS
-    return NAMES[int(np.argmax(logs))] if np.isfinite(logs).any() else ""
+    logs = np.asarray(state.log_m)
+    if not np.isfinite(logs).any():
+        return ""
+    # Of a clear change several bets are at the cap; the one with the most evidence since the start leads.
+    near = logs >= logs.max() - CHANCE
+    return NAMES[int(np.argmax(np.where(near, np.asarray(state.log_s) + _WEIGHTS, -np.inf)))]
 
 
 def effect(state: State) -> float:
