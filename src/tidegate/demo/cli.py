@@ -148,6 +148,13 @@ class _Demo:
         self._shown.update(progress)
         self._shown.close()
         found = make_report(progress, audit, ready)
+        if progress.held_out is not None:
+            with suppress(TidegateError):  # too few rows for a verdict
+                view = figures.drifted(system.layout, ENDPOINT, progress.held_out)
+                found["drift"] = view.verdict
+                found["moved"] = {
+                    one.name: round(one.effect, 4) for one in view.columns if one.moved and one.side == "input"
+                }
         _conclude(self._shown, found, audit.exact)
         return found, audit.exact and not progress.error_count
 
@@ -283,11 +290,13 @@ def _conclude(shown: view.View, found: dict[str, Any], exact: bool) -> None:
     shown.say(f"AUC by year, from the log and its {found['labelled']:,} labels: {quality or 'no label is known'}")
     guessed = ", ".join(f"{year} {auc:.3f}" for year, auc in found["auc_expected_by_year"].items() if auc is not None)
     shown.say(f"what the scores alone lead one to expect: {guessed or 'too few rows'}; the gap is concept drift")
-    if found["incidents"]:
+    if found["drift"]:
+        shown.say(f"drift: {found['drift']}")
         moved = ", ".join(f"{column} {effect:.0%}" for column, effect in found["moved"].items())
+        shown.say(f"moved, by how much of the distribution: {moved}")
+    if found["incidents"]:
         one = "one incident" if found["incidents"] == 1 else f"{found['incidents']} incidents"
         shown.say(f"{one}: {found['cause']}")
-        shown.say(f"moved, as a distance from the training data: {moved}")
 
 
 def _stay(system: System, file: Path, shown: view.View) -> None:

@@ -28,6 +28,7 @@ from tidegate.stats.cbpe import estimate
 from tidegate.storage.layout import Layout
 from tidegate.storage.monitoring import MonitoringStore
 from tidegate.storage.profiles import ProfileStore
+from tidegate.views.drift import DriftView, drift
 from tidegate.views.log_query import query
 from tidegate.views.status import gather
 
@@ -96,7 +97,7 @@ def expected(scores: np.ndarray[Any, np.dtype[np.float64]], held_out: Path) -> f
 @cache
 def _calibrator(held_out: Path) -> Calibrator | None:
     known = pl.read_parquet(held_out)
-    return calibrate(known["score"].to_numpy(), known["label"].to_numpy().astype(float))
+    return calibrate(known["predict_proba_1"].to_numpy(), known["label"].to_numpy().astype(float))
 
 
 def watched(progress: Progress, layout: Layout, endpoint: str) -> None:
@@ -109,6 +110,11 @@ def watched(progress: Progress, layout: Layout, endpoint: str) -> None:
     told = {finding.column for incident in found for finding in incident.findings}
     moved = [Moved(view.column, view.top, view.effect, view.column in told) for view in streams]
     progress.moved = sorted(moved, key=lambda one: (not one.alarm, -one.effect))
+
+
+def drifted(layout: Layout, endpoint: str, held_out: Path) -> DriftView:
+    """The drift report of all that was replayed, against rows of the training year with their scores and labels."""
+    return drift(layout, endpoint, reference=held_out, window=86400.0)
 
 
 def audit(notebook: Path, layout: Layout, endpoint: str) -> Audit:

@@ -37,7 +37,7 @@ class Trained(msgspec.Struct, frozen=True):
     auc: float
     """Area under the ROC curve, on rows of its training years that the model has not seen."""
     held_out: Path | None = None
-    """Parquet of those rows' `score` and `label`: what the scores' meaning is learned from."""
+    """Parquet of those rows with scores (predict_proba_0 and _1) and `label`: what a score means is learned from it."""
 
 
 def train(frame: pl.DataFrame, folder: Path) -> Trained:
@@ -93,7 +93,12 @@ def _train(frame: pl.DataFrame, folder: Path, years: Sequence[int], name: str, r
     skops.dump(model, paths[0])
     seen.select(FEATURES).write_parquet(paths[1])
     seen.select(TARGET).write_parquet(paths[2])
-    judged = pl.DataFrame({"score": scores(model, unseen), "label": unseen[TARGET]})
+    chances = scores(model, unseen)
+    judged = unseen.select(FEATURES).with_columns(
+        pl.Series("predict_proba_0", 1.0 - chances),
+        pl.Series("predict_proba_1", chances),
+        unseen[TARGET].alias("label"),
+    )
     held_out = folder / f"{reference}-held-out.parquet"
     judged.write_parquet(held_out)
     return Trained(
@@ -102,7 +107,7 @@ def _train(frame: pl.DataFrame, folder: Path, years: Sequence[int], name: str, r
         labels=paths[2],
         trust_types=sorted(skops.get_untrusted_types(file=paths[0])),
         rows=seen.height,
-        auc=auc(judged["label"].to_numpy(), judged["score"].to_numpy()),
+        auc=auc(judged["label"].to_numpy(), chances),
         held_out=held_out,
     )
 
