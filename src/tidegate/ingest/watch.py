@@ -23,11 +23,12 @@ from tidegate.profiles.fold import OTHER, Minutes, fold
 from tidegate.profiles.reference import Reference, make, read_file
 from tidegate.profiles.settings import EndpointSettings, MonitoringSettings, read_settings
 from tidegate.storage.layout import Layout
-from tidegate.storage.log.columns import ColumnBook
+from tidegate.storage.log.columns import MAX_WIDTH, TYPES, ColumnBook, _holds
+from tidegate.storage.log.frames import polars_type
 from tidegate.storage.log.tables import predictions
 from tidegate.storage.profile_windows import DAY
 from tidegate.storage.profiles import CHANGED, ProfileStore, StoredStream
-from tidegate.types.inference import Signature
+from tidegate.types.inference import Signature, TensorSpec
 from tidegate.types.monitoring import Side
 
 ROLL_EVERY = 20.0
@@ -40,6 +41,10 @@ PEAKS_FOR = 60.0
 SEGMENTS = 20
 MISSING = "(missing)"
 ACTOR = "ingest"
+
+
+_Place = tuple[str, str, str]
+"""Model, version, column."""
 
 
 class Endpoint:
@@ -55,7 +60,9 @@ class Endpoint:
         """Answered rows of each version, those before this process from the profiles."""
         self.tried: dict[str, float] = {}
         self.sides: dict[str, Side] = {}
-        self.columns = 0
+        self.columns = (0, 0)
+        self.free: set[str] = set()
+        """Columns that no signature names (descriptors, free tables): of any version that comes with them."""
         self.owners: dict[tuple[str, str], set[str]] = {}
 
 
@@ -121,6 +128,7 @@ class Watch:
         kept = self._endpoint(endpoint)
         self._columns(kept, book)
         settings = kept.settings
+        frame, have = self._complete(kept, frame, book)
         segments = [name for name in (settings.segments if settings else []) if name in frame.columns]
         for name in segments:
             known = kept.known.setdefault(name, {MISSING})
@@ -130,15 +138,15 @@ class Watch:
                 known.update(fresh[: SEGMENTS + 1 - len(known)])
         minutes = fold(
             endpoint, frame, kept.sides,
-            belongs=lambda model, version, column: self._belongs(kept, book, model, version, column),
+            belongs=lambda model, version, column: (model, version, column) in have,
             segments=segments, known=kept.known, reference=self._merged(kept),
         )  # fmt: skip
         for place, profile in minutes.items():
-            have = self._deltas.get(place)
-            if have is None:
+            before = self._deltas.get(place)
+            if before is None:
                 self._deltas[place] = profile
             else:
-                have.merge(profile)
+                before.merge(profile)
         if settings is not None and settings.reference != "none":
             if "" not in kept.references and self._file(settings):
                 self._learn_safely(kept, time.monotonic())  # a file is there from the first row on
@@ -207,23 +215,47 @@ class Watch:
         return kept
 
     def _columns(self, kept: Endpoint, book: ColumnBook) -> None:
-        if len(book.columns) != kept.columns:
+        if (len(book.columns), len(book.signatures)) != kept.columns:
             personal = set(kept.settings.personal) if kept.settings else set()
             kept.sides = {
                 column.name: column.side
                 for column in book.columns
                 if not column.type.startswith("list<") and not personal & {column.name, column.source}
             }
-            kept.columns = len(book.columns)
+            kept.columns = (len(book.columns), len(book.signatures))
             kept.owners.clear()
+            named = {
+                (side, spec.name)
+                for known in book.signatures
+                for side, specs in (("input", known.signature.inputs), ("output", known.signature.outputs))
+                for spec in specs
+            }
+            kept.free = {c.name for c in book.columns if (c.side, c.source) not in named} & set(kept.sides)
 
-    def _belongs(self, kept: Endpoint, book: ColumnBook, model: str, version: str, column: str) -> bool:
-        """Whether a version has a column: by its signatures; what they don't name (descriptors, free tables) belongs to all."""
-        owned = kept.owners.get((model, version))
-        if owned is None:
-            signatures = book.known(model, version)
-            owned = kept.owners[model, version] = _of_signatures(book, signatures) if signatures else set(kept.sides)
-        return column in owned
+    def _complete(self, kept: Endpoint, frame: pl.DataFrame, book: ColumnBook) -> tuple[pl.DataFrame, set[_Place]]:
+        """The frame with the columns that its versions have and it hasn't (a feature that is gone is missing in every row),
+        and which version has which column: by its signatures, and where a value came all the same."""
+        have: set[_Place] = set()
+        for model, version in frame.select("model", "version").unique().iter_rows():
+            owned = kept.owners.get((model, version))
+            if owned is None:
+                owned = kept.owners[model, version] = _of_signatures(book, book.known(model, version)) & set(kept.sides)
+            have |= {(model, version, name) for name in owned}
+            rows = None
+            for name in frame.columns:
+                if name in kept.free:
+                    have.add((model, version, name))
+                elif name in kept.sides and name not in owned:
+                    if rows is None:
+                        rows = frame.filter((pl.col("model") == model) & (pl.col("version") == version))
+                    if rows[name].null_count() < rows.height:
+                        have.add((model, version, name))
+        absent = {name for _, _, name in have} - set(frame.columns)
+        if absent:
+            frame = frame.with_columns(
+                pl.lit(None, polars_type(book.type_of(name))).alias(name) for name in sorted(absent)
+            )
+        return frame, have
 
     def _merged(self, kept: Endpoint) -> Reference | None:
         merged = kept.references.get("")
@@ -428,20 +460,31 @@ def _times(frame: pl.DataFrame, settings: EndpointSettings) -> pl.Series | None:
 
 
 def _of_signatures(book: ColumnBook, signatures: list[Signature]) -> set[str]:
-    inputs = {spec.name for signature in signatures for spec in signature.inputs}
-    outputs = {spec.name for signature in signatures for spec in signature.outputs}
-    named = {"input": inputs, "output": outputs}
-    everywhere = {
-        side: {
-            name for known in book.signatures for name in (spec.name for spec in getattr(known.signature, f"{side}s"))
-        }
-        for side in ("input", "output")
-    }
-    return {
-        column.name
-        for column in book.columns
-        if column.source in named[column.side] or column.source not in everywhere[column.side]
-    }
+    """Columns that these signatures fill: of the same name, of a type that holds theirs, of a part that they have."""
+    found = set()
+    for signature in signatures:
+        for side, specs in (("input", signature.inputs), ("output", signature.outputs)):
+            for spec in specs:
+                parts = _parts(spec, signature.classes if side == "output" else [])
+                kind = TYPES[spec.datatype]
+                for column in book.columns:
+                    if (column.side, column.source) != (side, spec.name) or (parts and column.part not in parts):
+                        continue
+                    if column.type == kind or _holds(column.type, kind):
+                        found.add(column.name)
+    return found
+
+
+def _parts(spec: TensorSpec, classes: list[str]) -> set[str] | None:
+    """Names of the parts that a tensor is cut into; None where only its values say."""
+    if len(spec.shape) < 2:
+        return {""}
+    width = spec.shape[1] if len(spec.shape) == 2 else -1
+    if width <= 0 or width > MAX_WIDTH:
+        return None
+    if width == 1:
+        return {""}
+    return set(classes) if len(set(classes)) == width else {str(i) for i in range(width)}
 
 
 def log(message: str) -> None:

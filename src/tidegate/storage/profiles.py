@@ -22,6 +22,7 @@ from tidegate.profiles.profile import Key, Profile, decode
 from tidegate.profiles.reference import Reference
 from tidegate.profiles.reference import decode as decode_reference
 from tidegate.storage.database import Database
+from tidegate.storage.layout import Layout
 from tidegate.storage.profile_windows import DAY, HOUR, MINUTE, Part, choose
 from tidegate.storage.schema import folded, profile, reference, stream
 from tidegate.types.monitoring import Side, StreamView
@@ -61,6 +62,11 @@ class ProfileStore(Database):
 
     _look_back = True
     """Whether hours and days may be missing further back than the last ones."""
+
+    def __init__(self, place: Layout | str) -> None:
+        super().__init__(place)
+        self._gone: dict[int, int] = {}
+        """Seconds -> before when profiles as fine are gone; what comes later than that is added to coarser ones."""
 
     # -- writing (ingest) ---------------------------------------------------------------------------------------------
 
@@ -107,7 +113,10 @@ class ProfileStore(Database):
         whole: dict[tuple[Key, int, int], Profile | None] = {}
         there: set[tuple[Key, int, int]] = set()
         for (key, start), delta in deltas.items():
+            finest = next((size for size in (MINUTE, HOUR) if start >= self._gone.get(size, 0)), DAY)
             for seconds in (MINUTE, HOUR, DAY):
+                if seconds < finest:
+                    continue
                 place = (key, seconds, start // seconds * seconds)
                 if place not in whole:
                     row = connection.execute(_GET, _bound(*place)).first()
@@ -117,7 +126,7 @@ class ProfileStore(Database):
                 mine = whole[place]
                 if mine is not None:
                     mine.merge(delta)
-                elif seconds == MINUTE:
+                elif seconds == finest:
                     whole[place] = mine = Profile()
                     mine.merge(delta)
         changed = [
@@ -223,6 +232,7 @@ class ProfileStore(Database):
             for seconds, keep, coarse in ((MINUTE, minutes, HOUR), (HOUR, hours, DAY), (DAY, days, DAY)):
                 if keep > 0:
                     before = int((moment - max(keep, LATE)) // coarse * coarse)
+                    self._gone[seconds] = before
                     old = and_(profile.c.seconds == seconds, profile.c.start < before)
                     removed += connection.execute(delete(profile).where(old)).rowcount
         return removed
