@@ -6,6 +6,7 @@ from fastapi import FastAPI
 
 from tidegate import __version__
 from tidegate.api import errors
+from tidegate.api.alarms import router as alarms
 from tidegate.api.drift import router as drift
 from tidegate.api.guard import Guard
 from tidegate.api.metrics import router as metrics
@@ -33,6 +34,7 @@ def build(layout: Layout, *, host: str = "127.0.0.1", require_keys: bool = False
     app.include_router(notify)
     app.include_router(metrics)
     app.include_router(drift)
+    app.include_router(alarms)
     errors.install(app)
     app.add_middleware(Guard, check_host=app.state.control.loopback and not require_keys)
     return app

@@ -8,12 +8,14 @@ from typing import Annotated
 import typer
 
 from tidegate.cli import (
+    alarms,
     demo,
     drift,
     freeze,
     keys,
     loadtest,
     log,
+    metrics,
     models,
     notify,
     predict,
@@ -64,5 +66,22 @@ def version(json: Annotated[bool, typer.Option("--json", help="Print JSON, for p
         typer.echo(f"tidegate {__version__} (Python {platform.python_version()})")
 
 
-for _part in (project, running, status, rollout, replay, freeze, models, predict, loadtest, log, drift, keys, notify, demo):
+for _part in (
+    project,
+    running,
+    status,
+    rollout,
+    replay,
+    freeze,
+    models,
+    predict,
+    loadtest,
+    log,
+    alarms,
+    drift,
+    keys,
+    notify,
+    metrics,
+    demo,
+):
     _part.add_to(app)
