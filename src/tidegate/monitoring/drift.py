@@ -1,6 +1,6 @@
 """What rollouts are told: endpoints whose inputs drift now, in words, in run/drift.json.
 
-open incidents --firing, and inputs among what moved--> {"time": ..., "endpoints": {endpoint: cause}} --> rollout/drift.py
+open incidents --firing, and inputs among what moved--> {"time", "endpoints"} --> rollout/drift.py
 
 The file is written at every look, also without any drift: a reader knows by its time that somebody is still looking.
 """
@@ -15,16 +15,16 @@ from tidegate.storage.layout import Layout, write_atomic
 from tidegate.types.monitoring import Incident
 
 
-def drifting(incidents: Iterable[Incident]) -> dict[str, str]:
-    """Endpoint -> what has changed, of incidents that fire and that began with the inputs; acknowledged ones are known.
+def drifting(incidents: Iterable[Incident]) -> dict[str, dict[str, str | float]]:
+    """Endpoint -> what has changed, and since when, of incidents that fire and that began with the inputs; acknowledged ones are known.
 
     >>> from tidegate.types.monitoring import Finding
     >>> moved = Incident(7, "loan", "firing", "ticket", "input income is higher", 0.0, findings=[Finding("higher", side="input")])
     >>> drifting([moved]), drifting([msgspec.structs.replace(moved, state="acknowledged")])
-    ({'loan': 'input income is higher (incident 7)'}, {})
+    ({'loan': {'cause': 'input income is higher (incident 7)', 'since': 0.0}}, {})
     """
     return {
-        one.endpoint: f"{one.cause} (incident {one.id})"
+        one.endpoint: {"cause": f"{one.cause} (incident {one.id})", "since": one.opened}
         for one in incidents
         if one.state == "firing" and any(found.side == "input" for found in one.findings)
     }

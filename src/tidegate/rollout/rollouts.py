@@ -117,7 +117,7 @@ class Rollouts:
             not_ready="" if ready else f"waits for version {name} to be ready{why}",
             broken=f"version {name} can't be loaded{why}" if broken else "",
             frozen=frozen_text(frozen) if frozen is not None else "",
-            drift=self._drifts.of(state.endpoint),
+            drift=self._drifts.of(state.endpoint, state.created),
         )
 
     def _dequeue(self, run: Run) -> None:
