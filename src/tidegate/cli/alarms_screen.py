@@ -145,7 +145,7 @@ class Card:
         harm, style = HARM.get(one.harm, ("unknown: too few labels have come to tell", "dim"))
         rows.append(("harm", harm, style))
         if one.notified:
-            rows.append(("told", f"{moment(one.notified)} ({one.told})", ""))
+            rows.append(("told", f"{moment(one.notified)}: {one.told.replace(':', ', ')}", ""))
         else:
             rows.append(("told", "nobody yet", "dim"))
         if self._view.silenced is not None:

@@ -144,12 +144,13 @@ def sure(found: Incident, members: Sequence[Alarm]) -> str:
 def _odds(log_e: float) -> str:
     """Evidence as odds.
 
-    >>> _odds(math.log(324)), _odds(60.0)
-    ('324 to 1', '1e26 to 1')
+    >>> _odds(math.log(324)), _odds(61.0), _odds(1000.0)
+    ('324 to 1', '3e26 to 1', '1e434 to 1')
     """
     if log_e < math.log(1e6):
         return f"{math.exp(log_e):,.0f} to 1"
-    return f"1e{log_e / math.log(10):.0f} to 1"
+    shown = f"{math.exp(log_e):.0e}" if log_e < 700 else f"1e{log_e / math.log(10):.0f}"
+    return shown.replace("e+", "e") + " to 1"
 
 
 def advice(found: Incident, members: Sequence[Alarm]) -> list[Step]:
