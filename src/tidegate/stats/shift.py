@@ -105,7 +105,7 @@ class Bets:
         starts = np.flatnonzero(np.diff(reference)) + 1
         self._ends = np.repeat(np.append(starts, n), np.diff(np.concatenate([[0], starts, [n]])))
         eps = min(band(n) + 1.0 / (n + 1.0) + effect, 1.0)
-        usual = min(rate_above(missing, max(rows, 1)) + effect / 2.0, 0.999)
+        usual = rate_above(missing, max(rows, 1)) + effect / 2.0
         self.constant = np.zeros(len(NAMES))
         self.power = np.zeros(len(NAMES))
         both = min(2.0 * eps, 1.0)
@@ -117,6 +117,9 @@ class Bets:
                 bet += 1
         if n < 2:  # nothing to rank against: these bets lose, and only missing values can tell
             self.constant[:bet], self.power[:bet] = -1.0, 0.0
+        if usual > 0.999:  # as good as always missing: nothing to bet on either
+            self.constant[bet:], self.power[bet:] = -1.0, -1.0
+            return
         for part in MISSING:
             rate = usual + (1.0 - usual) * part
             self.constant[bet] = math.log1p(-rate) - math.log1p(-usual)
