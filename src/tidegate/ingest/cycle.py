@@ -134,9 +134,9 @@ class Cycle:
                     f"but the log has it up to {position.segment}: "
                     "was an older journal folder put back? Move its files away, or restore journal/ and log/ together"
                 )
-        if self._level:
-            here = {slot: position.pack() for slot, position in positions.items()}
-            self._watch(lambda: self._begin(here))
+        if self._level or time.monotonic() >= self._again:
+            # before anything is committed: where slots begin must not be forgotten by a kill
+            self._watch(lambda: self._begin(positions))
         shares: dict[str, Share] = {}
         moved: dict[str, Position] = {}
         damage: list[Damage] = []
@@ -198,10 +198,10 @@ class Cycle:
 
     # -- profiles -----------------------------------------------------------------------------------------------------
 
-    def _begin(self, here: dict[str, int]) -> dict[str, int]:
+    def _begin(self, here: dict[str, Position]) -> dict[str, int]:
         """How far each slot is in the profiles; where they aren't level with the tables, that is noted."""
-        folded = self.watch.begin(here)
-        if any(folded[slot] != at for slot, at in here.items()):
+        folded = self.watch.begin({slot: self._first.get(slot, at.pack()) for slot, at in here.items()})
+        if any(folded[slot] != at.pack() for slot, at in here.items()):
             self._level = False
         return folded
 
@@ -228,7 +228,7 @@ class Cycle:
         journal = segments(self.layout.journal)
         goal = {slot: committed.position(slot) for slot in journal}
         try:
-            folded = self._begin({slot: self._first.get(slot, goal[slot].pack()) for slot in journal})
+            folded = self._begin(goal)
             places = {slot: Position.unpack(folded[slot]) for slot in journal}
             read = 0
             while (behind := [slot for slot in journal if places[slot] < goal[slot]]) and read < BATCH_BYTES:

@@ -179,6 +179,17 @@ def test_interrupted_between_any_two_writes(
         same_as_log(layout, endpoint)
 
 
+def test_killed_before_the_first_profile(layout: Layout, monkeypatch: pytest.MonkeyPatch) -> None:
+    two_slots(layout, 10)
+    with monkeypatch.context() as patch:
+        patch.setattr(Cycle, "_catch_up", lambda *_: (_ for _ in ()).throw(KeyboardInterrupt))
+        with pytest.raises(KeyboardInterrupt):
+            ingest(layout)
+    assert load_committed(layout).rows
+    ingest(layout)
+    same_as_log(layout)
+
+
 def test_killed_again_and_again_counts_are_those_of_the_log(layout: Layout) -> None:
     route(layout, {("m", "1"): TABLE})
     watched(layout, segments=["city"])
