@@ -434,6 +434,7 @@ def run_controller(state: str) -> None:
 
 def run_monitor(state: str) -> None:
     """The monitor process: `python -m tidegate.app STATE monitor`. It follows the desired state, and tells ingest."""
+    from tidegate.exports.exporter import Exporter
     from tidegate.monitoring.scheduler import Monitoring
     from tidegate.views.status import read_processes
 
@@ -457,7 +458,10 @@ def run_monitor(state: str) -> None:
         known = monitoring_settings(project, desired.revision, processes.control if processes is not None else "")
         return known
 
+    exporter = Exporter(layout)
+    exporter.start()
     Monitoring(layout, resolve).run(_until_told())
+    exporter.stop()
 
 
 def _until_told() -> Callable[[], bool]:

@@ -22,6 +22,7 @@ import msgspec
 
 from tidegate.errors import TidegateError
 from tidegate.metrics import registry
+from tidegate.metrics.software import host
 from tidegate.monitoring import alarm as rules
 from tidegate.monitoring import budget, burn, dead, words
 from tidegate.monitoring.alarm import Reading
@@ -77,6 +78,7 @@ class Looks:
         self._layout = layout
         self._profiles = profiles
         self._slow = slow
+        self._host = host.Host(layout)
         self._due: dict[str, float] = {}
         self._kept: dict[str, list[Look]] = {}
         self._references: dict[tuple[str, str], tuple[float, Reference | None]] = {}
@@ -216,6 +218,9 @@ class Looks:
 
     def _value(self, monitor: Monitor, window: _Windows, settings: Settings) -> Value | None:
         assert monitor.rule is not None
+        if monitor.metric in host.GAUGES:  # of the machine, now: no rows stand behind it, and none are asked for
+            gauge = self._host.sample().get(monitor.metric)
+            return msgspec.structs.replace(gauge, n=max(gauge.n, monitor.rule.min_rows)) if gauge is not None else None
         role = "canary" if monitor.rule.relative_to == "stable" and not monitor.version else None
         profile = window.of(
             monitor.endpoint, monitor.rule.over, version=monitor.version, role=role, segment=monitor.segment

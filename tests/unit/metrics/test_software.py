@@ -68,7 +68,7 @@ def test_an_empty_window_has_a_throughput_and_nothing_else() -> None:
     empty = Profile(0.0, 60.0)
     found = {id: value(id, empty) for id in profile_metrics() if id.startswith("software.")}
     assert found.pop("software.throughput") == Value(0.0, 0)
-    assert len(found) == 14 and not any(found.values())
+    assert set(host.GAUGES) < set(found) and len(found) == 14 + len(host.GAUGES) and not any(found.values())
 
 
 def test_intervals_cover_as_often_as_they_say() -> None:
@@ -92,21 +92,27 @@ def test_intervals_cover_as_often_as_they_say() -> None:
 def test_gauges_of_real_processes(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
     taken = host.Host(layout)
-    assert "software.memory" not in taken.sample() and "software.disk_free" in taken.sample()
+    assert "software.memory" not in taken.sample(0) and "software.disk_free" in taken.sample(0)
     me = ProcessStatus("gateway-0", "gateway", "ready", os.getpid())
     gone = ProcessStatus("runner-x", "runner", "ready", 2**22 + 1)
     layout.processes.write_bytes(msgspec.json.encode(Processes(0, 1, time.time(), [me, gone])))
     save_status(layout, IngestStatus(os.getpid(), time.time(), "running", lag_seconds=3.5))
-    first = taken.sample()
+    first = taken.sample(0)
     assert first["software.memory"].value > 10 << 20 and first["software.memory"].n == 1
     assert 0 < first["software.open_files"].value < 1 and "software.cpu" not in first
     assert first["software.journal_lag"].value == 3.5
     sum(range(2_000_000))
-    assert taken.sample()["software.cpu"].value > 0
+    assert taken.sample(0)["software.cpu"].value > 0
     assert set(first) <= set(host.GAUGES)
+    assert taken.sample() is taken.sample(), "many monitors, one sample"
 
 
 def test_an_ingest_that_says_nothing_is_behind(tmp_path: Path) -> None:
     layout = Layout(tmp_path)
     save_status(layout, IngestStatus(os.getpid(), time.time() - 100, "running"))
     assert host.sample(layout)["software.journal_lag"].value == pytest.approx(100, abs=5)
+
+
+def test_gauges_have_a_unit_and_words_in_the_registry() -> None:
+    for id, (unit, words) in host.GAUGES.items():
+        assert (profile_metrics()[id].unit, profile_metrics()[id].help) == (unit, words)

@@ -20,4 +20,13 @@ BUILTIN = {
     "software.timeouts": "tidegate.metrics.software.errors_by_class:Timeouts",
     "software.batch.mean": "tidegate.metrics.software.batch:BatchMean",
     "software.fallbacks": "tidegate.metrics.software.fallbacks:Fallbacks",
+    "software.cpu": "tidegate.metrics.software.gauges:Cpu",
+    "software.memory": "tidegate.metrics.software.gauges:Memory",
+    "software.load": "tidegate.metrics.software.gauges:Load",
+    "software.open_files": "tidegate.metrics.software.gauges:OpenFiles",
+    "software.journal_lag": "tidegate.metrics.software.gauges:JournalLag",
+    "software.disk_free": "tidegate.metrics.software.gauges:DiskFree",
+    "software.disk_used": "tidegate.metrics.software.gauges:DiskUsed",
+    "software.gpu": "tidegate.metrics.software.gauges:Gpu",
+    "software.gpu_memory": "tidegate.metrics.software.gauges:GpuMemory",
 }

@@ -42,11 +42,17 @@ class Host:
         self._before: dict[int, float] = {}
         self._at = 0.0
         self._gpus: list[Any] | None = None
+        self._taken: dict[str, Value] = {}
+        self._taken_at = 0.0
 
-    def sample(self) -> dict[str, Value]:
-        """The gauges that can be had now. Some milliseconds."""
+    def sample(self, fresh: float = 1.0) -> dict[str, Value]:
+        """The gauges, none older than `fresh` seconds. Some milliseconds."""
+        if self._taken and time.monotonic() - self._taken_at < fresh:
+            return self._taken
         found = {**self._processes(), **self._machine(), **self._lag(), **self._gpu()}
-        return {id: found[id] for id in GAUGES if id in found}
+        self._taken = {id: found[id] for id in GAUGES if id in found}
+        self._taken_at = time.monotonic()
+        return self._taken
 
     def _processes(self) -> dict[str, Value]:
         import psutil
