@@ -177,9 +177,7 @@ def _most(found: dict[str, int]) -> dict[str, int]:
 
 def hour_of_week(times: pl.Series) -> npt.NDArray[np.intp]:
     """0 (Monday 0:00 UTC) to 167 of each time."""
-    return np.asarray(
-        ((times.dt.weekday().cast(pl.Int32) - 1) * 24 + times.dt.hour().cast(pl.Int32)).to_numpy(), np.intp
-    )
+    return (times.dt.weekday().to_numpy().astype(np.intp) - 1) * 24 + times.dt.hour().to_numpy()
 
 
 def centres(values: Numbers, hours: npt.NDArray[np.intp]) -> list[float]:

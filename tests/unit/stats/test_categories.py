@@ -35,7 +35,7 @@ def worst(usual: np.ndarray, eps: float, f: np.ndarray) -> float:
 @settings(max_examples=150, deadline=None)
 def test_the_worst_distribution_of_the_ball_makes_no_money(counts: list[int], bets: list[float], effect: float) -> None:
     made = categories.Bets(np.array([*counts, 1]), effect)
-    shares = np.array(bets[: len(counts)] + [0.5])
+    shares = np.array([*bets[: len(counts)], 0.5])
     gains, active = made.gains(shares / shares.sum())
     assert worst(made.usual, made.eps, np.exp(gains)) <= 1.0 + 1e-7
     if active:

@@ -33,7 +33,7 @@ def test_the_worst_distribution_of_the_ball_makes_no_money(bet: int, n: int, eff
     # A distribution within eps in Kolmogorov distance: for a monotone f the worst moves its lowest eps to the top; of one
     # that is U-shaped, eps from either side of the middle.
     away = eps if bet < 10 else min(2 * eps, 1.0)
-    moved = int(math.floor(away * len(f)))
+    moved = math.floor(away * len(f))
     worst = (f[moved:].sum() + moved * f[-1]) / len(f)
     assert worst <= 1.0 + 1e-9
     uncorrected = np.exp(-bets.constant[bet]) * (bets.power[bet] + 1)
