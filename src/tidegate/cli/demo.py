@@ -1,4 +1,4 @@
-"""The demo: five years of real accidents as live traffic, then three versions that want it."""
+"""The demo: five years of real accidents as live traffic, then three versions that want it. And a search page beside it."""
 
 from __future__ import annotations
 
@@ -10,10 +10,15 @@ import typer
 
 def add_to(app: typer.Typer) -> None:
     """Hang this command into the tree."""
-    app.command()(demo)
+    app.add_typer(group, name="demo")
 
 
+group = typer.Typer()
+
+
+@group.callback(invoke_without_command=True)
 def demo(
+    context: typer.Context,
     once: Annotated[bool, typer.Option("--once", help="End when all is shown.")] = False,
     report: Annotated[Path | None, typer.Option("--report", help="Write the figures to this JSON file.")] = None,
     speed: Annotated[float | None, typer.Option("--speed", help="Rows a second.")] = None,
@@ -29,6 +34,8 @@ def demo(
 
     [dim]Example:[/]  tidegate demo --once --report figures.json
     """
+    if context.invoked_subcommand is not None:
+        return
     from tidegate.cli.rollout_screen import Screen
     from tidegate.cli.rollout_story import Story
     from tidegate.demo.cli import run
@@ -37,3 +44,24 @@ def demo(
         once=once, report=report, speed=speed, rows=rows, workdir=workdir, rollouts=rollouts, screen=Screen, story=Story
     )
     raise typer.Exit(code)
+
+
+@group.command()
+def search(
+    once: Annotated[bool, typer.Option("--once", help="Let made-up searchers use the page, then end.")] = False,
+    report: Annotated[
+        Path | None, typer.Option("--report", help="With --once: write the figures to this file.")
+    ] = None,
+    people: Annotated[int, typer.Option("--people", help="With --once: how many searchers.")] = 60,
+    port: Annotated[int | None, typer.Option("--port", help="The page's port; 8090 by default, or a free one.")] = None,
+    workdir: Annotated[Path | None, typer.Option("--workdir", help="Where data and state are kept.")] = None,
+) -> None:
+    """Serve a page that searches the accidents' descriptions by a ranking model; clicks, redos and typing instead are feedback.
+
+    What people did with the answers is computed from the prediction log, and shown beside them.
+
+    [dim]Example:[/]  tidegate demo search --once
+    """
+    from tidegate.demo.search.cli import run
+
+    raise typer.Exit(run(once=once, report=report, people=people, port=port, workdir=workdir))

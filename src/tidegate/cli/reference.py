@@ -43,6 +43,8 @@ def _walk(name: str, command: Any) -> Iterator[tuple[str, Any]]:
     if children is None:
         yield name, command
         return
+    if getattr(command, "invoke_without_command", False):
+        yield name, command
     for child in sorted(children):
         yield from _walk(f"{name} {child}", children[child])
 
