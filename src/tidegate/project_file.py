@@ -4,13 +4,14 @@
     add_version(text, model, path, ...)        --ruamel round-trip--> text, version
     set_threshold(text, endpoint, metric, ...) --ruamel round-trip--> text
 
-Text in, text out: the doors read and write the file.
+Text in, text out; `write_threshold` replaces the file itself, once the whole of it was checked.
 """
 
 from __future__ import annotations
 
 import io
 import re
+from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
@@ -178,3 +179,24 @@ def _next(versions: CommentedMap) -> str:
 
 def _scalar(value: str) -> Any:
     return f'"{value}"' if re.fullmatch(r"[\d.eE+-]+|true|false|null|yes|no|on|off|~", value, re.IGNORECASE) else value
+
+
+def write_threshold(
+    path: Path, endpoint: str, metric: str, threshold: dict[str, Any] | None, *, dry_run: bool = False
+) -> bool:
+    """`set_threshold` of a file, checked as a whole before it is replaced. Whether it changes. Errors: ConfigError."""
+    from tidegate.config import parse_project
+    from tidegate.storage.layout import write_atomic
+
+    try:
+        text = path.read_text()
+    except OSError as exc:
+        raise ConfigError(f"can't read {path}: {exc.strerror or exc}") from exc
+    made = set_threshold(text, endpoint, metric, threshold)
+    if threshold is None and parse_project(made) == parse_project(text):
+        return False
+    parse_project(made, str(path))
+    if made != text and not dry_run:
+        target = path.resolve()
+        write_atomic(target, made.encode(), mode=target.stat().st_mode & 0o777)
+    return made != text

@@ -90,6 +90,11 @@ def parse(id: str) -> Target:
     raise ConfigError(f"there is no metric {id!r}.{hint} Known: {', '.join(sorted(names))}")
 
 
+def exists(id: str) -> bool:
+    """Whether `parse` understands it."""
+    return any(id == name or id.startswith(f"{name}.") for name in _names())
+
+
 def check(id: str, columns: Mapping[str, Side] | None = None) -> Target:
     """`parse`, and that a column is named where one is needed and exists in `columns` (if given). Errors: ConfigError."""
     target = parse(id)

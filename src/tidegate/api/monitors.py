@@ -1,0 +1,165 @@
+"""Routes of monitors: `view` looks and thinks, `operate` changes. The command line calls the same functions.
+
+A change is in force at once. It is written into the project file as well where the project's folder has one (`file` says which).
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import msgspec
+from fastapi import APIRouter, Query, Request
+from pydantic import Field, ValidationError
+
+from tidegate.api.bodies import Body, ReasonRequest
+from tidegate.api.errors import RESPONSES
+from tidegate.api.params import Name, Operator, Viewer
+from tidegate.api.state import control_of
+from tidegate.storage.layout import Layout
+from tidegate.types.monitoring import Monitor
+
+router = APIRouter(prefix="/api", responses=RESPONSES, tags=["monitors"])
+
+Id = Annotated[str, Query(max_length=500, description="ENDPOINT/METRIC")]
+Endpoint = Annotated[str | None, Query(max_length=100, description="All by default")]
+Days = Annotated[float, Query(gt=0, le=3650, description="How far back to look")]
+
+
+class MonitorRequest(Body):
+    """A metric's threshold as the project file has it: {max: 5%, for: 10m}. An existing one is replaced."""
+
+    metric: str = Field(min_length=1, max_length=400)
+    threshold: dict[str, Any]
+    reason: str = Field("", max_length=2000)
+
+
+class MonitorAct(ReasonRequest):
+    """What to do with a monitor. `until` is of mute, in unix seconds (0: for good)."""
+
+    id: str = Field(min_length=1, max_length=500)
+    action: Literal["mute", "unmute", "retire", "undo"]
+    until: float = Field(0.0, ge=0, le=1e12)
+
+
+@router.get("/monitors")
+def list_(request: Request, actor: Viewer, endpoint: Endpoint = None, retired: bool = False) -> list[dict[str, Any]]:
+    """Every monitor with what it says now, those that fire first."""
+    from tidegate.views.monitors import overview
+
+    return _plain(overview(control_of(request).layout, endpoint, retired=retired))  # type: ignore[no-any-return]
+
+
+@router.get("/monitor")
+def show(request: Request, id: Id, actor: Viewer, days: Days = 1.0) -> dict[str, Any]:
+    """One monitor: its values, its alarms, and every change that was made to it."""
+    from tidegate.views.monitors import detail
+
+    return _plain(detail(control_of(request).layout, id, window=days * 86400.0))  # type: ignore[no-any-return]
+
+
+@router.get("/endpoints/{endpoint}/monitors/suggestions")
+def suggest(request: Request, endpoint: Name, actor: Viewer, days: Days = 30.0) -> list[dict[str, Any]]:
+    """What could go wrong, the statistic that would show it, and the monitor to add, with thresholds from the past."""
+    from tidegate.monitoring.past import suggestions
+
+    found = suggestions(control_of(request).layout, endpoint, window=days * 86400.0)
+    return _plain(found)  # type: ignore[no-any-return]
+
+
+@router.get("/monitors/usefulness")
+def usefulness(request: Request, actor: Viewer, endpoint: Endpoint = None, days: Days = 90.0) -> list[dict[str, Any]]:
+    """Which monitors earned their place: keep, tune, retire."""
+    from tidegate.monitoring.past import records
+    from tidegate.monitoring.usefulness import judge_all
+
+    found = judge_all(records(control_of(request).layout, endpoint, window=days * 86400.0))
+    return _plain(found)  # type: ignore[no-any-return]
+
+
+@router.get("/monitors/adaptations")
+def adaptations(request: Request, actor: Viewer, endpoint: Endpoint = None) -> list[dict[str, Any]]:
+    """How people's verdicts would move thresholds and shares of the budget."""
+    from tidegate.monitoring.past import adaptations as found
+
+    return _plain(found(control_of(request).layout, endpoint))  # type: ignore[no-any-return]
+
+
+@router.put("/endpoints/{endpoint}/monitors")
+def put(request: Request, endpoint: Name, body: MonitorRequest, actor: Operator) -> dict[str, Any]:
+    """Add a monitor, or change its threshold."""
+    from contextlib import closing
+
+    from tidegate.errors import ConfigError
+    from tidegate.metrics import registry
+    from tidegate.monitoring import changes
+    from tidegate.monitoring.ids import parse_id
+    from tidegate.monitoring.options import ThresholdOptions
+    from tidegate.storage.profiles import ProfileStore
+
+    layout = control_of(request).layout
+    parts = parse_id(body.metric)
+    with closing(ProfileStore(layout)) as profiles:
+        registry.check(parts.metric, profiles.columns(endpoint) or None)
+    try:
+        threshold = ThresholdOptions.model_validate(body.threshold)
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        where = ".".join(["threshold", *(str(part) for part in first["loc"])])
+        raise ConfigError(f"{where}: {str(first['msg']).removeprefix('Value error, ')}") from exc
+    made = changes.fresh(
+        endpoint, parts.metric, threshold.rule(), version=parts.version, segment=parts.segment,
+        severity=threshold.severity, reason=body.reason,
+    )  # fmt: skip
+    return _written(layout, changes.put(layout, made, actor=actor))
+
+
+@router.post("/monitors/adapt")
+def adapt(request: Request, actor: Operator, endpoint: Endpoint = None) -> list[dict[str, Any]]:
+    """Make the changes that the verdicts speak for; each can be undone."""
+    from tidegate.monitoring import changes
+    from tidegate.monitoring.past import adaptations as found
+
+    layout = control_of(request).layout
+    return [
+        _written(layout, changes.put(layout, one.after, actor=actor, seen=one.before.number))
+        for one in found(layout, endpoint)
+    ]
+
+
+@router.post("/monitor")
+def act(request: Request, body: MonitorAct, actor: Operator) -> dict[str, Any]:
+    """Mute, unmute, retire, or undo the last change."""
+    from tidegate.monitoring import changes
+
+    layout = control_of(request).layout
+    if body.action == "mute":
+        made = changes.mute(layout, body.id, until=body.until, reason=body.reason, actor=actor)
+    elif body.action == "unmute":
+        made = changes.unmute(layout, body.id, actor=actor)
+    elif body.action == "retire":
+        made = changes.retire(layout, body.id, reason=body.reason, actor=actor)
+    else:
+        made = changes.undo(layout, body.id, actor=actor)
+    return _written(layout, made)
+
+
+def _written(layout: Layout, made: Monitor) -> dict[str, Any]:
+    """The monitor as it is in force, and the project file that says so now (empty: there is none)."""
+    from contextlib import closing
+
+    from tidegate.monitoring import changes
+    from tidegate.project_file import write_threshold
+    from tidegate.storage.state import StateStore
+
+    with closing(StateStore(layout)) as store:
+        base = store.desired().base
+    path = Path(base or ".") / "tidegate.yaml"
+    there = bool(base) and path.is_file()
+    if there:
+        write_threshold(path, made.endpoint, changes.key_of(made), changes.threshold_of(made))
+    return {"monitor": _plain(made), "file": str(path) if there else ""}
+
+
+def _plain(value: Any) -> Any:
+    return msgspec.to_builtins(value)
