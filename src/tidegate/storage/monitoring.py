@@ -54,6 +54,8 @@ class Estimate(msgspec.Struct, frozen=True):
     method: str = ""
     realised: float | None = None
     labels: int = 0
+    doubt: float = 0.0
+    """By how much `realised` may differ from that of all rows, where only some have labels (a 95% half-width)."""
     time: float = 0.0
 
 
