@@ -7,15 +7,16 @@ on the budget     --> its weight, and so its share of the false alarms allowed: 
 With f the second largest value of the false alarms and r the smallest of the real ones (of a `max`; of a `min` mirrored):
 
     widened   = f + margin |f|, but at most the middle of f and r, where f < r;  no move where r <= f or fewer than two false
-    tightened = m - margin |m|, but at least the middle of q and m, where q < m
+    tightened = m - margin |m|, but at least the middle of q and m
 
-m is the smallest value that a real incident reached without an alarm, q the largest value of quiet times. The second largest,
-because a single verdict given by mistake must not blind a monitor: a real alarm that somebody called false moves nothing as long
+q is the largest value of quiet times, m the smallest that a real incident reached without an alarm, of those that are clearly
+outside quiet times (1.5 times as far from their median as q): most incidents show elsewhere. The second largest, because a single verdict given by mistake must not blind a monitor: a real alarm that somebody called false moves nothing as long
 as it is the only one of its size. A mistaken `real` only holds a threshold where it is.
 """
 
 from __future__ import annotations
 
+import statistics
 from collections.abc import Sequence
 
 import msgspec
@@ -25,6 +26,7 @@ from tidegate.types.monitoring import Alarm, Monitor
 
 FALSE_ALARMS = 2
 """False verdicts since the last change that it takes to widen."""
+CLEARLY = 1.5
 SMALLEST, LARGEST = 1.0 / 16.0, 4.0
 """Weights that adaptation keeps within: a stream never goes quite deaf, and never takes the whole budget."""
 
@@ -83,8 +85,7 @@ def adapt(
         if moved is None:
             low = [sign * value for value in missed if sign * (limit - value) >= 0]
             moved = _tightened(sign * limit, low, [sign * value for value in quiet], monitor.rule.margin)
-            mildest = _shown(monitor, sign, min(low, default=0.0))
-            why = f"{len(low)} real {_plural(len(low), 'incident')} came without an alarm, the mildest at {mildest}"
+            why = f"{len(low)} real {_plural(len(low), 'incident')} came without an alarm, and at least one showed here"
         if moved is not None:
             rule = msgspec.structs.replace(monitor.rule, **{bound: float(f"{sign * moved:.4g}")})
             if rule != monitor.rule:
@@ -110,11 +111,13 @@ def _widened(limit: float, false: Sequence[float], real: Sequence[float], margin
 def _tightened(limit: float, missed: Sequence[float], quiet: Sequence[float], margin: float) -> float | None:
     if not missed or not quiet:
         return None
-    least, usual = min(missed), max(quiet)
-    if usual >= least:
+    usual, middle = max(quiet), statistics.median(quiet)
+    visible = [value for value in missed if value > middle + CLEARLY * (usual - middle)]
+    if not visible:
         return None
+    least = min(visible)
     moved = max(least - margin * abs(least), (usual + least) / 2.0)
-    return moved if moved < limit else None
+    return moved if usual < moved < limit else None
 
 
 def _reweigh(monitor: Monitor, alarms: Sequence[Alarm]) -> Adaptation | None:
