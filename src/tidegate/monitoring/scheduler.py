@@ -25,9 +25,10 @@ from tidegate.errors import Conflict, TidegateError
 from tidegate.monitoring import alarm as rules
 from tidegate.monitoring import budget, drift, examples, explain, incidents, sync, words
 from tidegate.monitoring.incidents import Grouped
-from tidegate.monitoring.looks import Look, Looks, Slow
+from tidegate.monitoring.looks import Look, Looks
 from tidegate.monitoring.options import NotifyOptions
 from tidegate.monitoring.settings import Resolve, Settings
+from tidegate.monitoring.slow import SlowValues
 from tidegate.notify.dispatch import Dispatcher
 from tidegate.storage.layout import Layout
 from tidegate.storage.monitor_report import MonitorReport, load_report, save_report
@@ -51,14 +52,17 @@ BEFORE = 600.0
 
 
 class Monitoring:
-    """One per project. `resolve` gives the settings now; `slow` the values that take long. Errors of `step`: TidegateError."""
+    """One per project. `resolve` gives the settings now; `slow` reads the values that take long, in a thread.
+
+    Errors of `step`: TidegateError.
+    """
 
     def __init__(
         self,
         layout: Layout,
         resolve: Resolve,
         *,
-        slow: Slow | None = None,
+        slow: SlowValues | None = None,
         steady: Callable[[], float] = time.monotonic,
     ) -> None:
         self._layout = layout
@@ -66,7 +70,8 @@ class Monitoring:
         self._steady = steady
         self._store = MonitoringStore(layout)
         self._profiles = ProfileStore(layout)
-        self._looks = Looks(layout, self._profiles, slow)
+        self._slow = slow or SlowValues(layout)
+        self._looks = Looks(layout, self._profiles, self._slow)
         self._settings: Settings | None = None
         self._resolved = self._synced = -1e18
         self._memory: dict[str, tuple[Alarm | None, Alarm, float]] = {}
@@ -77,6 +82,7 @@ class Monitoring:
         self._channels: list[NotifyOptions] = []
         self._examples = ThreadPoolExecutor(1, thread_name_prefix="examples")
         self._searching: dict[int, Future[list[str]]] = {}
+        self._sought: dict[int, tuple[int, float]] = {}
         self._errors: list[str] = []
         report = load_report(layout)
         if report is not None:
@@ -98,6 +104,7 @@ class Monitoring:
     def close(self) -> None:
         """Give back the database and the threads; those that hang end with the process."""
         self._examples.shutdown(wait=False, cancel_futures=True)
+        self._slow.close()
         if self._dispatcher is not None:
             self._dispatcher.close(2.0)
             self._note_left(time.time())
@@ -194,6 +201,7 @@ class Monitoring:
             numbered[id] = alarm if alarm.id else msgspec.structs.replace(alarm, id=-number)
         fresh = [one for one in numbered.values() if one.state == "firing" and not one.incident]
         touched = {one.incident.id: one for one in incidents.group(fresh, known, now)}
+        harm = self._slow.harm(settings, list(before.values()), now)
         changed: list[Incident] = []
         for one in [*touched.values(), *(one for one in known if one.incident.id not in touched)]:
             incident = incidents.state_of(one, now)
@@ -201,6 +209,10 @@ class Monitoring:
                 incident = self._explain(settings, incident, one.alarms, now)
                 self._explained[incident.id] = steady
             incident = self._with_examples(incident, one, now)
+            if any(alarm.metric.startswith("quality.") for alarm in one.alarms):
+                incident = msgspec.structs.replace(incident, harm="harmful")  # what was measured are the answers
+            elif incident.id in harm and incident.state != "resolved":
+                incident = msgspec.structs.replace(incident, harm=harm[incident.id])
             if incident != before.get(incident.id):
                 changed.append(incident)
             for alarm in one.fresh:
@@ -264,14 +276,22 @@ class Monitoring:
                 self._errors.append(f"examples of incident {incident.id}: {search.exception()}")
             elif search.result():
                 return msgspec.structs.replace(incident, examples=search.result())
-        elif (
-            search is None
-            and one.fresh
-            and incident.id > 0
-            and incident.endpoint in (self._settings or Settings()).endpoints
-        ):
+        elif search is None and self._wants_examples(incident, one, now):
+            self._sought[incident.id] = (len(one.alarms), self._steady())
             self._search(incident, one.alarms, now)
         return incident
+
+    def _wants_examples(self, incident: Incident, one: Grouped, now: float) -> bool:
+        """Once an incident is stored and whenever it has got another alarm; and again while there are none."""
+        if (
+            incident.id <= 0
+            or incident.state != "firing"
+            or incident.endpoint not in (self._settings or Settings()).endpoints
+        ):
+            return False
+        alarms, when = self._sought.get(incident.id, (0, -1e18))
+        young = not incident.examples and 0.0 <= now - incident.opened < YOUNG
+        return alarms < len(one.alarms) or (young and self._steady() - when >= EXPLAIN_EVERY)
 
     def _search(self, incident: Incident, alarms: list[Alarm], now: float) -> None:
         reference = self._looks.reference(incident.endpoint)
