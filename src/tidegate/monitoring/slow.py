@@ -1,0 +1,187 @@
+"""Values that take long, in a thread of their own: quality and behaviour from the log and what became known of it.
+
+    monitors on quality.*, behaviour.* --each minute, one window read once--> values, baselines by monitor
+    open incidents -----------------------------------------------------> harmful, harmless or unknown
+
+Quality is that of predictions old enough to have their labels (`labels: {maturation}`), so its window ends that long ago.
+A look never waits: it takes what is there, and what is older than ten looks of this kind is no evidence. At most a
+twentieth of the time is spent here, however long the log is.
+"""
+
+from __future__ import annotations
+
+import math
+import sys
+import time
+from collections.abc import Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Literal
+
+import msgspec
+
+from tidegate.metrics import registry
+from tidegate.monitoring.options import LabelOptions
+from tidegate.monitoring.settings import Settings
+from tidegate.storage.layout import Layout
+from tidegate.types.monitoring import Incident, Monitor, Value
+
+EVERY = 60.0
+SHARE_OF_TIME = 20.0
+STALE = 10.0
+"""Looks of this kind after which a value is no evidence any more."""
+WEEK = 7 * 86400.0
+BEFORE = 7 * 86400.0
+"""Seconds before an incident with which the answers since are compared."""
+FEWEST = 30
+TRIFLE = 0.1
+"""Worse by less than this share of what it was is harmless, once the interval says so."""
+
+Harm = Literal["harmful", "harmless", "unknown"]
+Values = dict[str, Value]
+
+
+class Found(msgspec.Struct):
+    """What one round found. Times of a steady clock."""
+
+    values: Values = {}
+    baselines: dict[str, float] = {}
+    harm: dict[int, Harm] = {}
+    at: float = -math.inf
+
+
+class SlowValues:
+    """Keeps one thread, made when there is something to read."""
+
+    def __init__(self, layout: Layout, every: float = EVERY) -> None:
+        self._layout = layout
+        self._every = every
+        self._pool: ThreadPoolExecutor | None = None
+        self._running: Future[Found] | None = None
+        self._found = Found()
+        self._due = -math.inf
+        self._monitors: list[Monitor] = []
+        self._incidents: list[Incident] = []
+
+    def close(self) -> None:
+        """Let the thread end with what it is at."""
+        if self._pool is not None:
+            self._pool.shutdown(wait=False, cancel_futures=True)
+
+    def values(self, settings: Settings, monitors: Iterable[Monitor], now: float) -> Mapping[str, Value]:
+        """The newest values by monitor; new ones are read when it is time."""
+        self._monitors = list(monitors)
+        self._look(settings, now)
+        fresh = time.monotonic() - self._found.at <= STALE * self._every
+        return self._found.values if fresh else {}
+
+    def baseline(self, monitor: Monitor) -> float | None:
+        """What a relative rule is held against."""
+        return self._found.baselines.get(monitor.id)
+
+    def harm(self, settings: Settings, incidents: list[Incident], now: float) -> Mapping[int, Harm]:
+        """Of open incidents by id, as far as it is known."""
+        self._incidents = [one for one in incidents if one.state != "resolved" and one.endpoint in settings.endpoints]
+        if self._incidents:
+            self._look(settings, now)
+        return self._found.harm
+
+    def _look(self, settings: Settings, now: float) -> None:
+        steady = time.monotonic()
+        if self._running is not None and self._running.done():
+            if self._running.exception() is None:
+                self._found = self._running.result()
+            else:
+                sys.stderr.write(f"monitor: quality: {self._running.exception()}\n")
+            self._running = None
+        if self._running is not None or steady < self._due:
+            return
+        self._due = steady + self._every
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(1, thread_name_prefix="quality")
+        self._running = self._pool.submit(self._round, settings, self._monitors, self._incidents, now)
+
+    def _round(self, settings: Settings, monitors: list[Monitor], incidents: list[Incident], now: float) -> Found:
+        began = time.monotonic()
+        found = Found()
+        windows = _Read(self._layout)
+        for monitor in monitors:
+            rule, watched = monitor.rule, settings.endpoints.get(monitor.endpoint)
+            if rule is None or watched is None:
+                continue
+            labels = watched.monitoring.labels
+            end = now - (labels.maturation if monitor.metric.startswith("quality.") else 0.0)
+            of = (monitor.endpoint, end - rule.over, end, monitor.version, monitor.segment)
+            value = windows.values(*of, labels).get(monitor.metric)
+            if value is not None:
+                found.values[monitor.id] = value
+            before: Value | None = None
+            if rule.relative_to == "week":
+                earlier = (monitor.endpoint, of[1] - WEEK, end - WEEK, monitor.version, monitor.segment)
+                before = windows.values(*earlier, labels).get(monitor.metric)
+            elif rule.relative_to == "stable" and monitor.version != watched.stable:
+                stable = (monitor.endpoint, of[1], end, watched.stable, monitor.segment)
+                before = windows.values(*stable, labels).get(monitor.metric)
+            if before is not None and before.n >= rule.min_rows:
+                found.baselines[monitor.id] = before.value
+        for incident in incidents:
+            labels = settings.endpoints[incident.endpoint].monitoring.labels
+            earlier_values = windows.values(
+                incident.endpoint, incident.opened - BEFORE, incident.opened, "", "", labels
+            )
+            since = windows.values(incident.endpoint, incident.opened, now, "", "", labels)
+            found.harm[incident.id] = harm(earlier_values, since)
+        found.at = time.monotonic()
+        self._due = max(self._due, found.at + SHARE_OF_TIME * (found.at - began))
+        return found
+
+
+class _Read:
+    """Windows of one round, each read once; one that can't be read has no values."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._kept: dict[tuple[str, float, float, str, str], Values] = {}
+
+    def values(
+        self, endpoint: str, start: float, end: float, version: str, segment: str, labels: LabelOptions
+    ) -> Values:
+        from tidegate.metrics.quality.window import values
+
+        key = (endpoint, start, end, version, segment)
+        if key not in self._kept:
+            try:
+                self._kept[key] = values(self._layout, endpoint, start, end, version, rules=labels, segment=segment)
+            except (
+                Exception
+            ) as exc:  # a third party's metric, a log that is being rewritten: the next round tries again
+                sys.stderr.write(f"monitor: quality of {endpoint}: {type(exc).__name__}: {exc}\n")
+                self._kept[key] = {}
+        return self._kept[key]
+
+
+def harm(before: Mapping[str, Value], since: Mapping[str, Value]) -> Harm:
+    """Whether answers became worse: by the most telling metric of quality that both windows have with its interval.
+
+    Harmful where the intervals are apart; harmless where even the worse end of the present one is within a tenth of what
+    it was; otherwise nobody can tell yet.
+
+    >>> good, bad = Value(0.90, 500, 0.88, 0.92), Value(0.70, 500, 0.66, 0.74)
+    >>> harm({"quality.accuracy": good}, {"quality.accuracy": bad}), harm({"quality.accuracy": good}, {"quality.accuracy": good})
+    ('harmful', 'harmless')
+    >>> harm({"quality.accuracy": good}, {"quality.accuracy": Value(0.8, 9, 0.4, 0.95)})
+    'unknown'
+    """
+    for id, was in before.items():
+        now = since.get(id)
+        if not id.startswith("quality.") or now is None or min(now.n, was.n) < FEWEST:
+            continue
+        if was.low is None or was.high is None or now.low is None or now.high is None:
+            continue
+        metric = registry.quality_metrics().get(id)
+        better = metric is None or metric.higher_is_better
+        apart = now.high < was.low if better else now.low > was.high
+        worst = was.value - now.low if better else now.high - was.value
+        if apart:
+            return "harmful"
+        return "harmless" if worst <= TRIFLE * abs(was.value) else "unknown"
+    return "unknown"
