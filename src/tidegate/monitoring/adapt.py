@@ -10,8 +10,9 @@ With f the second largest value of the false alarms and r the smallest of the re
     tightened = m - margin |m|, but at least the middle of q and m
 
 q is the largest value of quiet times, m the smallest that a real incident reached without an alarm, of those that are clearly
-outside quiet times (1.5 times as far from their median as q): most incidents show elsewhere. The second largest, because a single verdict given by mistake must not blind a monitor: a real alarm that somebody called false moves nothing as long
-as it is the only one of its size. A mistaken `real` only holds a threshold where it is.
+outside quiet times (1.5 times as far from their median as q): most incidents show elsewhere. The second largest, because a
+single verdict given by mistake must not blind a monitor: a real alarm that somebody called false moves nothing as long as it is
+the only one of its size. A mistaken `real` only holds a threshold where it is.
 """
 
 from __future__ import annotations
