@@ -168,7 +168,9 @@ class Group:
         """Go on with states that were stored; those that don't fit the reference start afresh."""
         for name, numeric in self.numbers.items():
             if name in stored:
-                numeric.state = msgspec.msgpack.decode(stored[name], type=shift.State)
+                before = msgspec.msgpack.decode(stored[name], type=shift.State)
+                if len(before.sums) == shift.SUMS:
+                    numeric.state = before
         for name, one in self.categories.items():
             if name in stored:
                 state = msgspec.msgpack.decode(stored[name], type=categories.State)

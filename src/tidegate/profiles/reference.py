@@ -177,7 +177,8 @@ def _most(found: dict[str, int]) -> dict[str, int]:
 
 def hour_of_week(times: pl.Series) -> npt.NDArray[np.intp]:
     """0 (Monday 0:00 UTC) to 167 of each time."""
-    return (times.dt.weekday().to_numpy().astype(np.intp) - 1) * 24 + times.dt.hour().to_numpy()
+    days, hours = times.dt.weekday().to_numpy(), times.dt.hour().to_numpy()
+    return np.asarray((days.astype(np.intp) - 1) * 24 + hours, np.intp)
 
 
 def centres(values: Numbers, hours: npt.NDArray[np.intp]) -> list[float]:

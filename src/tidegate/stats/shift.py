@@ -5,12 +5,13 @@
     fixed start       S <- (S + w_b) f    E = S + sum of the weights not yet used: an e-process, for ranking what moved
 
 Ranks: p = (#{r < x} + U (#ties + 1)) / (n + 1), U uniform. Bets: k p^(k-1) (higher) and its mirror (lower); with
-q = |2p - 1|, k q^(k-1) (wider) and its mirror (narrower); and a higher rate of missing values.
+q = |2p - 1|, k q^(k-1) (wider) and its mirror (narrower); of both a step, 1 + a above the middle and 1 - a below, which finds
+what is barely outside the null; and a higher rate of missing values.
 
 The reference is a sample of n rows, and a trifle is no drift: the null is every distribution of p within eps of uniform
 (Kolmogorov distance), eps = sqrt(ln(2/delta) / 2n) + 1/(n+1) + minimum effect (Dvoretzky-Kiefer-Wolfowitz with Massart's
 constant; the second is what the +1 of the ranks moves). The worst of them for an increasing f moves its lowest mass eps to
-the top: E f = 1 + k eps - eps^k, by which f is divided.
+the top: E f = 1 + k eps - eps^k, of a step 1 + 2 a eps, by which f is divided.
 For q the distance is at most 2 eps.
 
 Sources: Shin, Ramdas & Rinaldo, "E-detectors" (2203.03532); Massart 1990. Cost: linear in rows x columns, and nothing
@@ -29,14 +30,17 @@ import numpy.typing as npt
 Matrix = npt.NDArray[np.float64]
 
 BLOCK = 16
-LOCATION = (1.15, 1.5, 2.0, 4.0, 8.0)
-SPREAD = (1.5, 3.0)
+LOCATION = (1.5, 2.0, 4.0, 8.0)
+SPREAD = (3.0,)
+STEPS = (0.1, 0.15)
+"""Of location and of spread: f = 1 + a above the middle, 1 - a below."""
 MISSING = (0.5, 0.1, 0.02)
 """Alternatives of the missing rate, as the part of the way from usual to 1."""
 NAMES = ("higher",) * 5 + ("lower",) * 5 + ("wider",) * 2 + ("narrower",) * 2 + ("missing",) * 3
 _WEIGHTS = np.log(np.array([0.05] * 10 + [0.0625] * 4 + [0.25 / 3] * 3))
-_ABOUT = np.repeat(np.arange(5), [5, 5, 2, 2, 3])
-"""Which of the five sums a bet is about."""
+_ABOUT = np.array([4] + [0] * 4 + [4] + [1] * 4 + [5, 2] + [5, 3] + [6] * 3)
+"""Which of the sums a bet is about: ln p, ln(1-p), ln q, ln(1-q), signs of p - 1/2 and of q - 1/2, missing ones."""
+SUMS = 7
 CAP = 40.0
 """ln M is held below this, so that the end of a long drift is seen too; a smaller M stays an e-detector."""
 MOST = 300.0
@@ -69,7 +73,7 @@ class State(msgspec.Struct):
 def fresh() -> State:
     """The state before the first row."""
     bets = len(NAMES)
-    return State([-math.inf] * bets, [-math.inf] * bets, [0.0] * 5, [0.0] * BINS)
+    return State([-math.inf] * bets, [-math.inf] * bets, [0.0] * SUMS, [0.0] * BINS)
 
 
 def band(rows: int, delta: float = DELTA) -> float:
@@ -110,7 +114,15 @@ class Bets:
         self.power = np.zeros(len(NAMES))
         both = min(2.0 * eps, 1.0)
         bet = 0
-        for powers, distance in ((LOCATION, eps), (LOCATION, eps), (SPREAD, both), (SPREAD, both)):
+        for powers, distance, step in (
+            (LOCATION, eps, STEPS[0]),
+            (LOCATION, eps, -STEPS[0]),
+            (SPREAD, both, STEPS[1]),
+            (SPREAD, both, -STEPS[1]),
+        ):
+            self.constant[bet] = 0.5 * math.log(1.0 - step**2) - math.log1p(2.0 * abs(step) * min(distance, 0.5))
+            self.power[bet] = math.atanh(step)
+            bet += 1
             for k in powers:
                 self.constant[bet] = math.log(k) - math.log(1.0 + k * distance - distance**k)
                 self.power[bet] = k - 1.0
@@ -162,17 +174,19 @@ def feed(states: Sequence[State], bets: Sequence[Bets], x: Matrix, seed: int = 0
     p = np.stack([bet.rank(x[:, j], uniform) for j, bet in enumerate(bets)])
     missing = np.isnan(p)
     full, rest = divmod(count + rows, BLOCK)
-    terms = np.zeros((5, len(states), (full + (rest > 0)) * BLOCK))
+    terms = np.zeros((SUMS, len(states), (full + (rest > 0)) * BLOCK))
     here = terms[:, :, count : count + rows]
     q = np.clip(np.abs(2.0 * p - 1.0), TINY, 1.0 - TINY)
     np.log(p, out=here[0])
     np.log1p(-p, out=here[1])
     np.log(q, out=here[2])
     np.log1p(-q, out=here[3])
+    np.sign(p - 0.5, out=here[4])
+    np.sign(q - 0.5, out=here[5])
     if missing.any():
-        here[:4, missing] = 0.0
-        here[4][missing] = 1.0
-    sums = np.einsum("sjbi->sjb", terms.reshape(5, len(states), -1, BLOCK))
+        here[:6, missing] = 0.0
+        here[6][missing] = 1.0
+    sums = np.einsum("sjbi->sjb", terms.reshape(SUMS, len(states), -1, BLOCK))
     sums[:, :, 0] += np.array([state.sums for state in states]).T
     if full:
         _advance(states, bets, sums[:, :, :full])
@@ -184,15 +198,15 @@ def feed(states: Sequence[State], bets: Sequence[Bets], x: Matrix, seed: int = 0
         state.recent = (np.asarray(state.recent) * keep + seen).tolist()
         state.rows += rows
         state.count = rest
-        state.sums = sums[:, j, full].tolist() if rest else [0.0] * 5
+        state.sums = sums[:, j, full].tolist() if rest else [0.0] * SUMS
 
 
 def _advance(states: Sequence[State], bets: Sequence[Bets], sums: Matrix) -> None:
-    """Blocks that are full: `sums` [5, columns, blocks]. Not in logs, which the caps on f and M allow: thrice as fast."""
+    """Blocks that are full: `sums` [SUMS, columns, blocks]. Not in logs, which the caps on f and M allow: thrice as fast."""
     blocks = sums.shape[2]
     done = states[0].blocks
     constant, power = (np.stack([getattr(bet, name) for bet in bets], axis=1) for name in ("constant", "power"))
-    present = BLOCK - sums[4]  # [columns, blocks]
+    present = BLOCK - sums[6]  # [columns, blocks]
     gains = sums[_ABOUT] * power[:, :, None] + present * constant[:, :, None]  # [bets, columns, blocks]
     factors = np.ascontiguousarray(np.exp(np.minimum(gains, MOST)).transpose(2, 0, 1))
     # A start is as much as there are values to bet on: else M would grow where all is missing.
