@@ -1,7 +1,7 @@
 """The changes that both doors (cli, api) make besides apply, each with its audit entry.
 
 create_key, revoke_key, set_loaded --> state.db (change and audit in one transaction)
-erase_subject --> views.log.erase, then the audit: who, when, how many; never whom
+erase_subject --> views.log.erase, then the audit: who, when, how many; never whom; then ingest.rebuild.finish
 """
 
 from __future__ import annotations
@@ -48,17 +48,30 @@ def erase_subject(
     """Erase all that is kept of one subject.
 
     An endpoint may keep its subjects hashed (`fields: {NAME: hash}`); such rows are found by the same hash.
+    Profiles of the hours that held rows of theirs are made again from the log, and references that may have been learned of
+    them are dropped, to be learned anew.
     The audit holds a keyed digest of the subject: a person who was erased must not live on in the record of it,
     yet who knows the subject can check that it was done.
     """
     from tidegate.gateway.policy import digest as field_digest
+    from tidegate.ingest.rebuild import finish, note, touched
+    from tidegate.storage.log.tables import endpoints
     from tidegate.views.log import erase
 
     with closing(StateStore(layout)) as store:
         hashed = field_digest(bytes.fromhex(store.secret("field")), subject)
     with closing(RolloutStore(layout)) as rollouts:
-        report = erase(layout, subject, endpoint, dry_run=dry_run, elsewhere=rollouts.erase_examples)
-        second = erase(layout, hashed, endpoint, dry_run=dry_run, elsewhere=rollouts.erase_examples)
+
+        def elsewhere(ids: set[str], dry_run: bool) -> int:
+            if ids and not dry_run:
+                for name in [endpoint] if endpoint is not None else endpoints(layout):
+                    hours, first = touched(layout, name, ids)
+                    if hours:
+                        note(layout, name, hours, first)
+            return rollouts.erase_examples(ids, dry_run)
+
+        report = erase(layout, subject, endpoint, dry_run=dry_run, elsewhere=elsewhere)
+        second = erase(layout, hashed, endpoint, dry_run=dry_run, elsewhere=elsewhere)
     for total, more in ((report.predictions, second.predictions), (report.feedback, second.feedback)):
         for name, rows in more.items():
             total[name] = total.get(name, 0) + rows
@@ -71,4 +84,7 @@ def erase_subject(
             digest = hmac.new(key, subject.encode(), hashlib.sha256).hexdigest()
             counts = {k: v for k, v in msgspec.to_builtins(report).items() if k != "subject"}
             store.record(actor, "log erase", endpoint or "all endpoints", None, {"subject_hmac": digest, **counts})
+        for name in endpoints(layout):  # also what an erasure that was killed has left
+            done = finish(layout, name)
+            report.profile_hours += done.hours if done is not None else 0
     return report

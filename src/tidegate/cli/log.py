@@ -13,7 +13,9 @@ from tidegate.cli.common import JsonOption, Place, ProjectOption, actor
 from tidegate.cli.show import interactive, note, out, print_json, print_json_line, table
 from tidegate.errors import ConfigError
 
-log = typer.Typer(no_args_is_help=True, help="Query, follow, export and erase the prediction log.")
+log = typer.Typer(
+    no_args_is_help=True, help="Query, follow, export and erase the prediction log; rebuild its profiles."
+)
 
 Endpoint = Annotated[str, typer.Argument(metavar="ENDPOINT", autocompletion=complete.endpoints)]
 
@@ -140,6 +142,36 @@ def erase(
         print_json(msgspec.to_builtins(report))
     else:
         note().print(_counts(report) + (" would go" if dry_run else " erased"))
+
+
+@log.command()
+def rebuild(
+    endpoint: Endpoint,
+    project: ProjectOption = None,
+    json: JsonOption = False,
+) -> None:
+    """Make an endpoint's profiles again from its log, beside a running system. Detectors go on as they are.
+
+    For a log that is older than its profiles (after an upgrade), or columns that are profiled from now on. Each hour that the
+    log has is counted anew; profiles that are older than the log stay.
+
+    [dim]Example:[/]  tidegate log rebuild severity
+    """
+    import msgspec
+    from rich.progress import Progress
+
+    from tidegate.ingest.rebuild import rebuild as make_again
+
+    layout = Place(project).layout
+    with Progress(console=note(), transient=True, disable=json) as progress:
+        task = progress.add_task(f"profiles of {endpoint}, hour by hour", total=None)
+        report = make_again(
+            layout, endpoint, lambda done, total: progress.update(task, completed=done, total=max(total, 1))
+        )
+    if json:
+        print_json(msgspec.to_builtins(report))
+    else:
+        note().print(f"{report.rows:,} rows of {report.hours:,} hours are in the profiles of {endpoint}")
 
 
 def _counts(report: Any) -> str:

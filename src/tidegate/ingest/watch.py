@@ -122,9 +122,21 @@ class Watch:
         self._refresh()
 
     def take(self, endpoint: str, frame: pl.DataFrame, book: ColumnBook) -> None:
-        """Count a frame of an endpoint's rows."""
+        """Count a frame of an endpoint's rows, and let its detectors see them."""
         if not frame.height:
             return
+        self.count(endpoint, frame, book)
+        kept = self._endpoint(endpoint)
+        settings = kept.settings
+        if settings is not None and settings.reference != "none":
+            if "" not in kept.references and self._file(settings):
+                self._learn_safely(kept, time.monotonic())  # a file is there from the first row on
+            kept.streams.feed(frame)
+            self._fed.add(endpoint)
+            self._count(kept, frame)
+
+    def count(self, endpoint: str, frame: pl.DataFrame, book: ColumnBook) -> None:
+        """Count a frame of an endpoint's rows in profiles alone."""
         kept = self._endpoint(endpoint)
         self._columns(kept, book)
         settings = kept.settings
@@ -147,12 +159,11 @@ class Watch:
                 self._deltas[place] = profile
             else:
                 before.merge(profile)
-        if settings is not None and settings.reference != "none":
-            if "" not in kept.references and self._file(settings):
-                self._learn_safely(kept, time.monotonic())  # a file is there from the first row on
-            kept.streams.feed(frame)
-            self._fed.add(endpoint)
-            self._count(kept, frame)
+
+    def taken(self) -> Minutes:
+        """What was counted since `begin`; it is forgotten here."""
+        made, self._deltas = self._deltas, {}
+        return made
 
     def commit(self, positions: Mapping[str, int]) -> None:
         """Write all that was taken since `begin`, and how far each slot is now (packed)."""
@@ -439,11 +450,12 @@ def _instead(settings: EndpointSettings, source: str) -> str:
     return f"{_first(settings)} instead of {source}"
 
 
-def _stamp(path: Path) -> int:
+def _stamp(path: Path) -> tuple[int, int]:
     try:
-        return path.stat().st_mtime_ns
+        found = path.stat()
     except FileNotFoundError:
-        return 0
+        return 0, 0
+    return found.st_mtime_ns, found.st_ino
 
 
 def _times(frame: pl.DataFrame, settings: EndpointSettings) -> pl.Series | None:

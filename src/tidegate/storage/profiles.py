@@ -10,8 +10,10 @@ Only one process writes at a time: whoever holds the log's lock.
 
 from __future__ import annotations
 
+import sqlite3
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from typing import Any
 
 import msgspec
@@ -21,7 +23,7 @@ from tidegate.errors import StateError
 from tidegate.profiles.profile import Key, Profile, decode
 from tidegate.profiles.reference import Reference
 from tidegate.profiles.reference import decode as decode_reference
-from tidegate.storage.database import Database
+from tidegate.storage.database import BUSY_SECONDS, Database
 from tidegate.storage.layout import Layout
 from tidegate.storage.profile_windows import DAY, HOUR, MINUTE, Part, choose
 from tidegate.storage.schema import folded, profile, reference, stream
@@ -256,9 +258,16 @@ class ProfileStore(Database):
         """Leave no deleted value in the database's file (SQLite): free pages and the write-ahead log are written anew."""
         if self._path is None:
             return
-        with self._errors(), self._engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
-            for command in ("VACUUM", "PRAGMA wal_checkpoint(TRUNCATE)"):
-                connection.exec_driver_sql(command)
+        try:
+            with closing(sqlite3.connect(self._path, timeout=BUSY_SECONDS, isolation_level=None)) as connection:
+                connection.execute("VACUUM")
+                for _ in range(100):  # it waits for readers only so long
+                    if not connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()[0]:
+                        return
+                    time.sleep(0.1)
+        except sqlite3.Error as exc:
+            raise StateError(f"the state database {self._path} can't be written anew: {exc}") from exc
+        raise StateError(f"the state database {self._path} is read all the time: its write-ahead log can't be emptied")
 
     def stored_streams(self, endpoint: str) -> list[StoredStream]:
         """The detectors' states, as ingest goes on with them."""

@@ -42,6 +42,8 @@ class ErasureReport(msgspec.Struct):
     blobs: int = 0
     examples: int = 0
     """Examples of rollouts, which quote a record's error."""
+    profile_hours: int = 0
+    """Hours of profiles that were made again without them."""
 
 
 class _Line(msgspec.Struct):
