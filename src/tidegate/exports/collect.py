@@ -22,6 +22,7 @@ from tidegate.exports.families import FAMILIES
 from tidegate.exports.sources import Running, read
 from tidegate.storage.layout import Layout
 from tidegate.telemetry import BASE_US, GROWTH
+from tidegate.types.monitoring import Severity
 from tidegate.types.processes import ProcessState
 from tidegate.types.rollouts import Phase
 
@@ -74,7 +75,7 @@ def collect(layout: Layout) -> list[Metric]:
     if (layout.root / "state.db").exists():
         try:
             _windows(out, layout, running)
-            _alarms(out, layout)
+            _alarms(out, layout, running)
             _rollouts(out, layout, running)
         except StateError:  # the database is locked or being moved: the rest is worth having
             pass
@@ -176,7 +177,7 @@ def _windows(out: Collected, layout: Layout, running: Running) -> None:
         store.close()
 
 
-def _alarms(out: Collected, layout: Layout) -> None:
+def _alarms(out: Collected, layout: Layout, running: Running) -> None:
     from tidegate.storage.monitoring import MonitoringStore
 
     store = MonitoringStore(layout)
@@ -189,12 +190,10 @@ def _alarms(out: Collected, layout: Layout) -> None:
         incidents = Counter(incident.endpoint for incident in store.incidents(open_only=True))
     finally:
         store.close()
-    for (endpoint, severity), count in sorted(firing.items()):
-        out.add("tidegate_alarms_firing", {"endpoint": endpoint, "severity": severity}, count)
-    if not firing:
-        out.add("tidegate_alarms_firing", {"endpoint": "", "severity": "page"}, 0)
-    for endpoint, count in sorted(incidents.items()):
-        out.add("tidegate_incidents_open", {"endpoint": endpoint}, count)
+    for endpoint in sorted({*running.models, *incidents, *(endpoint for endpoint, _ in firing)}):
+        for severity in get_args(Severity):  # zeros too: a series that ends says nothing of now
+            out.add("tidegate_alarms_firing", {"endpoint": endpoint, "severity": severity}, firing[endpoint, severity])
+        out.add("tidegate_incidents_open", {"endpoint": endpoint}, incidents[endpoint])
 
 
 def _watched(out: Collected, layout: Layout) -> None:

@@ -108,6 +108,7 @@ def test_values_are_what_was_counted(layout: Layout) -> None:
     assert value(layout, "tidegate_batch_rows", **served) == 2
     assert value(layout, "tidegate_metric", metric=f"output.share.{ODD}") == 0.25
     assert value(layout, "tidegate_alarms_firing", endpoint="loan", severity="page") == 1
+    assert value(layout, "tidegate_alarms_firing", endpoint="loan", severity="ticket") == 0
     assert value(layout, "tidegate_runner_state", tidegate_runner_state="ready", replica="0") == 1
     assert value(layout, "tidegate_runner_state", tidegate_runner_state="failed", replica="0") == 0
     assert value(layout, "tidegate_split_weight_percent", version="2", role="canary") == 10
