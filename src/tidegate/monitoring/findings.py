@@ -141,13 +141,23 @@ def _stages(findings: Sequence[Finding]) -> str:
 
 def _columns(what: str, found: Sequence[Finding]) -> str:
     first = found[0]
-    arrow = f" ({first.before} -> {first.now})" if first.before and first.now else ""
+    arrow = f" ({_arrow(first.before, first.now)})" if first.before and first.now else ""
     text = f"{first.column} is {first.what}" if first.what.split()[0] in _STATES else f"{first.column} has {first.what}"
     rest = [one.column for one in found[1:] if one.column != first.column]
     if not rest:
         return f"{what} {text}{arrow}"
     named = ", ".join(rest[:3]) + (f" and {len(rest) - 3} more" if len(rest) > 3 else "")
     return f"{len(rest) + 1} {what} columns moved, {text}{arrow} most clearly; also {named}"
+
+
+def _arrow(before: str, now: str) -> str:
+    """From what to what; words that both begin with are said once.
+
+    >>> _arrow("median 68", "median 61"), _arrow("'winter' 14%", "'winter' 28%"), _arrow("no value", "median 3")
+    ('median 68 -> 61', "'winter' 14% -> 28%", 'no value -> median 3')
+    """
+    head, _, last = now.rpartition(" ")
+    return f"{before} -> {last}" if head and before.rpartition(" ")[0] == head else f"{before} -> {now}"
 
 
 _STATES = {"higher", "lower", "more", "less"}
