@@ -183,11 +183,11 @@ def test_an_endpoint_that_falls_silent_is_an_alarm_once_it_was_watched_for_that_
     endpoint.serve(100, life.now)
     life.pass_(30)
     assert not life.store.alarms()
-    life.pass_(240)
+    life.pass_(110)
     (alarm,) = life.store.alarms(open_only=True)
     assert (alarm.metric, alarm.severity) == ("dead.traffic", "page")
     assert life.store.incidents()[0].cause.startswith("no request for 1 minute; ")
-    life.pass_(60, lambda now: endpoint.serve(5, now))
+    life.pass_(24, lambda now: endpoint.serve(5, now))
     assert life.store.alarm(alarm.id).state == "resolved"
 
 
@@ -233,7 +233,7 @@ def test_a_silenced_incident_is_kept_and_told_when_the_silence_ends(life, endpoi
 def test_a_restart_neither_repeats_nor_forgets(life, endpoint):
     endpoint.serve(500, life.now, missing=0.5)
     life.pass_(4)
-    for _ in range(6):
+    for _ in range(3):
         life.restart()
         life.pass_(4)
     assert [alarm.state for alarm in life.store.alarms()] == ["firing"]
@@ -291,7 +291,7 @@ CHILD = textwrap.dedent("""
             os.kill(os.getpid(), 9)
         return place(*args)
     monitoring._place = dying
-    life.pass_(30)
+    life.pass_(20)
     life.monitor._dispatcher.flush(5.0)
     print(life.now, life.steady)
 """)
