@@ -10,9 +10,11 @@ where the URL says.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import hmac
 import time
+from typing import TYPE_CHECKING
 from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import msgspec
@@ -21,6 +23,9 @@ from tidegate.errors import ConfigError
 from tidegate.notify.base import TIMEOUT, NotifyError
 from tidegate.notify.urls import mask, redact
 from tidegate.types.monitoring import Notice
+
+if TYPE_CHECKING:
+    import httpx
 
 
 def sign(secret: str, moment: int, body: bytes) -> str:
@@ -60,6 +65,14 @@ class Webhook:
         post(self._url, body, headers)
 
 
+@functools.cache
+def _client() -> httpx.Client:
+    """One for all threads. No connection is kept: notices are hours apart, and a stale one would cost a try."""
+    import httpx
+
+    return httpx.Client(timeout=TIMEOUT, limits=httpx.Limits(max_keepalive_connections=0))
+
+
 def post(url: str, body: bytes, headers: dict[str, str]) -> None:
     """One POST whose answer's body isn't read. Errors: NotifyError, which names no URL."""
     import httpx
@@ -68,10 +81,7 @@ def post(url: str, body: bytes, headers: dict[str, str]) -> None:
 
     headers = {"User-Agent": f"tidegate/{__version__}", **headers}
     try:
-        with (
-            httpx.Client(timeout=TIMEOUT, trust_env=True) as client,
-            client.stream("POST", url, content=body, headers=headers) as answer,
-        ):
+        with _client().stream("POST", url, content=body, headers=headers) as answer:
             status = answer.status_code
     except httpx.TimeoutException as exc:
         raise NotifyError(f"no answer within {TIMEOUT:g} s") from exc
