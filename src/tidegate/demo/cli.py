@@ -67,7 +67,7 @@ def run(
     console = Console()
     shown = view.create(console, screen)
     try:
-        with _terminated_as_interrupted():
+        with terminated_as_interrupted():
             demo = _Demo(speed or SPEED, rows, (workdir or FOLDER).absolute(), shown, screen, story)
             return demo.run(once, report, rollouts)
     except KeyboardInterrupt:
@@ -331,7 +331,7 @@ def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
 
 
 @contextmanager
-def _terminated_as_interrupted() -> Iterator[None]:
+def terminated_as_interrupted() -> Iterator[None]:
     """SIGTERM takes the same way out as Ctrl-C, which ends what was started."""
     before = signal.signal(signal.SIGTERM, lambda *_: signal.raise_signal(signal.SIGINT))
     try:

@@ -16,6 +16,7 @@ from rich.table import Table
 from tidegate.client import Client
 from tidegate.config import FILE_NAME, parse_project
 from tidegate.demo import data
+from tidegate.demo.cli import terminated_as_interrupted
 from tidegate.demo.project import MARK, PORTS
 from tidegate.demo.search import corpus, figures
 from tidegate.demo.search.drive import Done, Searchers
@@ -53,7 +54,7 @@ def run(
     folder = (workdir or FOLDER).absolute()
     try:
         file, documents = prepare(folder, console)
-        with System(file) as system:
+        with terminated_as_interrupted(), System(file) as system:
             console.print(f"`tidegate up` answers after {system.wait_ready(ENDPOINT):.1f} s at {system.http}")
             with Client(system.http) as client:
                 shop = Shop(client, ENDPOINT, documents, lambda: figures.read(system.layout, ENDPOINT))
