@@ -11,6 +11,7 @@ import polars as pl
 import pytest
 from journal_maker import MATRIX, START, TABLE, label, matrix, prediction, route, table, write
 
+from tidegate.changes import erase_subject
 from tidegate.errors import InvalidRequest, NotFound, StateError
 from tidegate.ingest.cycle import Cycle
 from tidegate.storage.layout import Layout
@@ -165,7 +166,7 @@ def test_nothing_of_an_erased_subject_is_left(layout: Layout) -> None:
     assert (dry.predictions, dry.feedback) == ({"loan": 4, "other": 1}, {"loan": 1})
     # in the journal: five predictions, three pieces of feedback, the torn one
     assert (dry.journal_lines, dry.blobs) == (9, 2)
-    done = erase(layout, SECRET)
+    done = erase_subject(layout, SECRET, None, actor="test")
     assert (done.predictions, done.feedback, done.journal_lines) == (dry.predictions, dry.feedback, dry.journal_lines)
     assert done.blobs == 1  # the other is somebody else's as well
     assert _traces(layout, needles) == []
