@@ -21,6 +21,7 @@ from tidegate.auth.policy import keys_required
 from tidegate.config import Endpoint, Project, load_project, parse_project
 from tidegate.errors import ConfigError, Conflict, StateError
 from tidegate.gateway.settings import GatewaySettings
+from tidegate.monitoring.options import LabelOptions
 from tidegate.monitoring.settings import Settings, Watched
 from tidegate.profiles.settings import EndpointSettings, MonitoringSettings
 from tidegate.rollout.reconcile import Wanted
@@ -387,6 +388,16 @@ def monitoring_settings(project: Project, revision: int, url: str) -> Settings:
         for name, endpoint in project.endpoints.items()
     }
     return Settings(project.project, revision, project.monitoring, endpoints, url)
+
+
+def label_options(layout: Layout, endpoint: str) -> tuple[LabelOptions, list[str]]:
+    """What the desired state says of an endpoint's labels, and the columns its profiles are kept apart by."""
+    with closing(StateStore(layout)) as store:
+        text = store.desired().project
+    known = Project.model_validate_json(text).endpoints.get(endpoint) if text else None
+    if known is None:
+        return LabelOptions(), []
+    return known.monitoring.labels, list(known.monitoring.profiles.segments)
 
 
 def write_settings(layout: Layout, project: Project, http: int, grpc: int) -> None:

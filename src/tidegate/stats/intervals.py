@@ -36,7 +36,7 @@ def wilson(good: float, n: float, z: float = Z) -> tuple[float, float]:
     """
     if n <= 0:
         return 0.0, 1.0
-    share = good / n
+    share, n = float(good) / float(n), float(n)
     middle = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
     return max(0.0, middle - half), min(1.0, middle + half)
