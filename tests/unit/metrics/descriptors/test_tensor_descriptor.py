@@ -1,5 +1,10 @@
 """Embeddings and tensors, against numpy."""
 
+import os
+import subprocess
+import sys
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -33,3 +38,34 @@ def test_huge_values_do_not_overflow() -> None:
 def test_of_outputs_tensors_are_not_described() -> None:
     assert describe(Payload("output", "embedding", np.zeros((2, 768)))) == {}
     assert describe(Payload("input", "embedding", np.zeros((2, 768))))["shape"] == ["768"] * 2
+
+
+THIRD = """
+class Mark:
+    id, kind, help, names = "mark", "tensor", "Always one.", ("mark",)
+    def describe(self, values):
+        return {"mark": [1.0 for _ in values]}
+
+class Broken(Mark):
+    id, names = "broken", ("broken",)
+    def describe(self, values):
+        raise RuntimeError("no")
+"""
+
+
+def test_third_parties_add_theirs_and_one_that_fails_costs_the_others_nothing(tmp_path: Path) -> None:
+    (tmp_path / "third_party.py").write_text(THIRD)
+    info = tmp_path / "third_party-1.0.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: third-party\nVersion: 1.0\n")
+    (info / "entry_points.txt").write_text(
+        "[tidegate.descriptors]\nmark = third_party:Mark\nbroken = third_party:Broken\n"
+    )
+    program = (
+        "import numpy as np; from tidegate.metrics.descriptors.dispatch import describe;"
+        "from tidegate.storage.log.describe import Payload;"
+        "print(sorted(describe(Payload('input', 'x', np.zeros((2, 300))))))"
+    )
+    env = {**os.environ, "PYTHONPATH": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", program], env=env, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "['dtype', 'mark', 'nan', 'norm', 'shape', 'zeros']"
