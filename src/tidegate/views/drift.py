@@ -74,7 +74,7 @@ class DriftView(msgspec.Struct, omit_defaults=True):
     minimum: float = MINIMUM
     compared: list[str] = []
     left_out: list[str] = []
-    """Columns that can't be compared (times, lists, row numbers, those with a season)."""
+    """Columns that can't be compared (times, lists, row numbers, those with a season, those that a file lacks)."""
     told: Told | None = None
     reconstruction: Reconstruction | None = None
 
@@ -228,11 +228,11 @@ def _against_file(
             f"--reference: {path} has no column of {names[0]}. It has {', '.join(frame.columns[:8])}; "
             f"{names[0]} has {', '.join(list(sides)[:8])}"
         )
-    others = {name: side for name, side in sides.items() if side == "input" or name in there}
-    columns = pairs(frame, now, others)
+    columns = pairs(frame, now, there)
     if stored is not None:
         columns += against_summary(stored, now, {n: s for n, s in sides.items() if s == "output" and n not in there})
     view = _view(columns, frame.height, now.height, names, "log", options)
+    view.left_out = [name for name in sides if name not in {column.name for column in columns}]
     _peers(view, frame, now, options)
     _quality(view, frame, now, roles)
     if options.together:

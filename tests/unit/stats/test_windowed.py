@@ -112,20 +112,20 @@ def test_p_values_against_scipy():
 def test_chi_square_holds_its_level_where_taking_the_reference_as_exact_does_not(categories):
     rng = np.random.default_rng(categories)
     shares = np.full(categories, 1 / categories)
-    pairs = [(rng.multinomial(1000, shares), rng.multinomial(1000, shares)) for _ in range(2000)]
+    pairs = [(rng.multinomial(1000, shares), rng.multinomial(1000, shares)) for _ in range(800)]
     ours = np.mean([chi_square(a, b).p <= 0.05 for a, b in pairs])
     exact = np.mean([stats.chisquare(b, a).pvalue <= 0.05 for a, b in pairs])
-    assert 0.035 <= ours <= 0.065
-    assert exact > 0.2
+    assert 0.03 <= ours <= 0.075
+    assert exact > 0.18
 
 
 def test_ks_holds_its_level_and_rare_categories_do_not_break_chi_square():
     rng = np.random.default_rng(7)
     hits = 0
-    for _ in range(1000):
+    for _ in range(600):
         found = cells.compare(rng.normal(size=1001), rng.normal(size=200))
         hits += kolmogorov_smirnov(found.reference, found.now).p <= 0.05
-    assert 0.03 <= hits / 1000 <= 0.065
+    assert 0.025 <= hits / 600 <= 0.07
     shares = 1 / np.arange(1, 10_001)
     shares /= shares.sum()
     p = [chi_square(rng.multinomial(5000, shares), rng.multinomial(1000, shares)).p <= 0.05 for _ in range(300)]
