@@ -60,6 +60,7 @@ def _unusual(rows: pl.DataFrame, finding: Finding, reference: Reference | None) 
     import polars as pl
 
     of = pl.col(finding.column)
+    rows = rows.filter(pl.col("status") == 200)
     if finding.version:
         rows = rows.filter(pl.col("version") == finding.version)
     if "missing" in finding.what:

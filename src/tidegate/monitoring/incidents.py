@@ -45,7 +45,7 @@ def group(fresh: Sequence[Alarm], known: Iterable[Grouped], now: float) -> list[
     """
     all_known = sorted(known, key=lambda one: -one.incident.opened)
     touched: list[Grouped] = []
-    for alarm in sorted(fresh, key=lambda one: (one.fired, one.id)):
+    for alarm in sorted(fresh, key=lambda one: (one.endpoint != PROCESSES, one.fired, one.id)):
         home = next((one for one in all_known if _belongs(alarm, one, now)), None)
         if home is None:
             number = -1 - sum(1 for one in all_known if one.incident.id < 0)

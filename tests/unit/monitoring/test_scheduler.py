@@ -139,7 +139,7 @@ def test_what_moves_without_a_threshold_is_found_on_the_budget_as_one_incident(l
     (incident,) = life.store.incidents()
     assert incident.alarms == sorted(alarm.id for alarm in alarms)
     said = re.fullmatch(
-        r"input age is higher than usual \(median (.+) -> median (.+)\); the answers moved with them", incident.cause
+        r"input age is higher than usual \(median (.+) -> (.+)\); the answers moved with them", incident.cause
     )
     assert said, incident.cause
     assert float(said[1]) == pytest.approx(40, abs=1.5) and float(said[2]) > 48
