@@ -1,4 +1,4 @@
-"""Journal -> Delta: microseconds of CPU an instance, by stage, and memory over time.
+"""Journal -> Delta, profiles and detectors: microseconds of CPU an instance, by stage, and memory over time.
 
     python benchmarks/ingest/run.py [--rows 200000] [--repeats 3] [--out results.json]
 
@@ -29,7 +29,10 @@ CASES = {
     "table, 1 row a request": ("table", 1),
     "table, 100 rows a request": ("table", 100),
     "matrix, 1 row, binary tensors": ("binary", 1),
+    "table of 10 categories, 100 rows": ("categories", 100),
 }
+WATCHING = ("log alone", "and profiles", "and detectors")
+"""What is done with each row; detectors hold all columns against a reference file."""
 
 
 def build(folder: Path, kind: str, per_request: int, rows: int) -> None:
@@ -47,7 +50,10 @@ def build(folder: Path, kind: str, per_request: int, rows: int) -> None:
 
     layout = Layout(folder)
     outputs = [TensorSpec("predict", "INT64", [-1]), TensorSpec("predict_proba", "FP64", [-1, 2])]
-    if kind == "table":
+    if kind == "categories":
+        inputs = [TensorSpec(f"feature_{i}", "FP64" if i >= 10 else "BYTES", [-1]) for i in range(FEATURES)]
+        signature = Signature(inputs, outputs, kind="table", classes=["no", "yes"])
+    elif kind == "table":
         inputs = [TensorSpec(f"feature_{i}", "FP64", [-1]) for i in range(FEATURES)]
         signature = Signature(inputs, outputs, kind="table", classes=["no", "yes"])
     else:
@@ -60,7 +66,18 @@ def build(folder: Path, kind: str, per_request: int, rows: int) -> None:
     for i in range(rows // n):
         x = rng.normal(size=(n, FEATURES))
         fields: dict[str, Any] = {}
-        if kind == "table":
+        if kind == "categories":
+            texts = rng.integers(0, 50, size=(n, 10))
+            tensors = [
+                {
+                    "name": s.name,
+                    "shape": [n],
+                    "datatype": s.datatype,
+                    "data": [f"value {v}" for v in texts[:, j].tolist()] if j < 10 else x[:, j].tolist(),
+                }
+                for j, s in enumerate(inputs)
+            ]
+        elif kind == "table":
             tensors = [
                 {"name": s.name, "shape": [n], "datatype": "FP64", "data": x[:, j].tolist()}
                 for j, s in enumerate(inputs)
@@ -98,7 +115,27 @@ def build(folder: Path, kind: str, per_request: int, rows: int) -> None:
     file.close()
 
 
-def measure(folder: Path) -> dict[str, Any]:
+def watch(folder: Path, kind: str) -> None:
+    """A reference of 20,000 rows, and settings that hold all columns against it."""
+    import msgspec
+    import numpy as np
+    import polars as pl
+
+    from tidegate.profiles.settings import EndpointSettings, MonitoringSettings
+
+    rng = np.random.default_rng(1)
+    name = "input" if kind in ("matrix", "binary") else "feature"
+    columns: dict[str, Any] = {f"{name}_{i}": rng.normal(size=20_000) for i in range(FEATURES)}
+    if kind == "categories":
+        for i in range(10):
+            columns[f"{name}_{i}"] = [f"value {v}" for v in rng.integers(0, 50, size=20_000).tolist()]
+    pl.DataFrame(columns).write_parquet(folder / "train.parquet")
+    settings = EndpointSettings("m", "1", {"1": str(folder / "train.parquet")}, first_rows=1000)
+    path = folder / "run" / "monitoring.json"
+    path.write_bytes(msgspec.json.encode(MonitoringSettings({"loan": settings})))
+
+
+def measure(folder: Path, watching: str) -> dict[str, Any]:
     """One pass over a prepared folder, in this process."""
     import deltalake  # noqa: F401  (its import is not ingest's speed)
     import psutil
@@ -107,6 +144,7 @@ def measure(folder: Path) -> dict[str, Any]:
     from tidegate.storage import journal_reader
     from tidegate.storage.layout import Layout
     from tidegate.storage.log import batches, frames, tables
+    from tidegate.storage.log.status import load_committed
     from tidegate.storage.options import LogOptions
 
     spent: dict[str, float] = {}
@@ -132,11 +170,31 @@ def measure(folder: Path) -> dict[str, Any]:
     timed(batches.Batcher, "blocks", "bodies to arrays")
     timed(frames.FrameMaker, "frame", "bodies to frames")
     timed(tables.Table, "append", "write and commit")
+    from tidegate.detectors.streams import Streams
+    from tidegate.ingest import watch as watching_module
+    from tidegate.ingest.watch import Watch
+    from tidegate.storage.profiles import ProfileStore
+
+    if watching == WATCHING[0]:
+        for owner, name in ((Watch, "take"), (Watch, "commit"), (module.Cycle, "_begin")):
+            setattr(owner, name, lambda *_: None)
+    else:
+        timed(watching_module, "fold", "profiles")
+        timed(Streams, "feed", "detectors")
+        timed(Streams, "views", "streams to bytes")
+        timed(ProfileStore, "commit", "database")
     work = module.Cycle(Layout(folder), LogOptions.model_validate({}))
+    work._level = True
+    if watching != WATCHING[0]:
+        work._catch_up(
+            load_committed(work.layout)
+        )  # nothing is there to catch up with: what is measured begins level, as a running ingest is
     began, wall = time.process_time(), time.perf_counter()
     done = work.run()
     cpu, wall = time.process_time() - began, time.perf_counter() - wall
     spent["arrays to frames"] = spent.pop("bodies to frames") - spent["bodies to arrays"]
+    if watching != WATCHING[0]:
+        assert work.level, work.watch_error
     spent["rest"] = cpu - sum(spent.values())
     half = peaks[len(peaks) // 2 :]
     return {
@@ -166,13 +224,16 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--out", type=Path)
     parser.add_argument("--case", help=argparse.SUPPRESS)
+    parser.add_argument("--only", default="", help="cases whose name has this")
+    parser.add_argument("--watching", default=WATCHING[-1], help="one of: " + "; ".join(WATCHING))
     parser.add_argument("--folder", type=Path, help=argparse.SUPPRESS)
     args = parser.parse_args()
     if args.case == "measure":
-        print(json.dumps(measure(args.folder)))
+        print(json.dumps(measure(args.folder, args.watching)))
         return
     if args.case:
         build(args.folder, *CASES[args.case], args.rows)
+        watch(args.folder, CASES[args.case][0])
         return
     import deltalake
     import polars
@@ -181,21 +242,24 @@ def main() -> None:
         f"Python {platform.python_version()}, polars {polars.__version__}, deltalake {deltalake.__version__}, "
         f"{os.cpu_count()} cores"
     )
-    results: dict[str, list[dict[str, Any]]] = {case: [] for case in CASES}
+    results: dict[str, list[dict[str, Any]]] = {}
     for repeat in range(args.repeats):
-        for case in CASES:
-            with tempfile.TemporaryDirectory() as folder:
-                child(["--case", case, "--folder", folder, "--rows", str(args.rows)])
-                results[case].append(child(["--case", "measure", "--folder", folder]))
-            last = results[case][-1]
-            print(
-                f"{repeat + 1} {case:32} {last['rows_per_cpu_second']:9,.0f} rows a CPU second, "
-                f"peak {last['peak_mb']:.0f} MB",
-                flush=True,
-            )
+        for case in (name for name in CASES if args.only in name):
+            for watching in WATCHING:
+                with tempfile.TemporaryDirectory() as folder:
+                    child(["--case", case, "--folder", folder, "--rows", str(args.rows)])
+                    if watching == WATCHING[1]:
+                        (Path(folder) / "run" / "monitoring.json").unlink()
+                    last = child(["--case", "measure", "--folder", folder, "--watching", watching])
+                results.setdefault(f"{case}, {watching}", []).append(last)
+                print(
+                    f"{repeat + 1} {case:34} {watching:14} {last['rows_per_cpu_second']:9,.0f} rows a CPU second, "
+                    f"peak {last['peak_mb']:.0f} MB",
+                    flush=True,
+                )
     for case, runs in results.items():
         speeds = [run["rows_per_cpu_second"] for run in runs]
-        stages = {stage: statistics.median(run["us"][stage] for run in runs) for stage in runs[0]["us"]}
+        stages = {stage: statistics.median(run["us"].get(stage, 0.0) for run in runs) for stage in runs[0]["us"]}
         print(f"{case}: {statistics.median(speeds):,.0f} rows a CPU second ({min(speeds):,.0f} to {max(speeds):,.0f})")
         print("   us a row: " + ", ".join(f"{stage} {us:.1f}" for stage, us in stages.items()))
     if args.out:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import polars as pl
 
+from tidegate.detectors.groups import Group
 from tidegate.detectors.streams import ROLES, Streams
 from tidegate.errors import StateError, TidegateError
 from tidegate.profiles.fold import OTHER, Minutes, fold
@@ -77,6 +78,8 @@ class Watch:
         self._endpoints: dict[str, Endpoint] = {}
         self._deltas: Minutes = {}
         self._fed: set[str] = set()
+        self._written: dict[tuple[str, str, str], tuple[int, ...]] = {}
+        """Of each group: how many rows its streams had met when they were last written."""
         self._rolled = self._expired = 0.0
         self._calmed = time.monotonic()
         self._changed = _stamp(layout.run / CHANGED)
@@ -168,14 +171,18 @@ class Watch:
     def commit(self, positions: Mapping[str, int]) -> None:
         """Write all that was taken since `begin`, and how far each slot is now (packed)."""
         before = self.positions or {}
-        streams = [
-            StoredStream(view, state)
+        fed = [
+            (group, mark)
             for name in sorted(self._fed)
-            for view, state in self._endpoints[name].streams.views()
+            for group in self._endpoints[name].streams.groups.values()
+            if (mark := _mark(group)) != self._written.get((group.endpoint, group.side, group.version))
         ]
+        streams = [StoredStream(view, state) for group, _ in fed for view, state in group.views()]
         self._store.commit(self._deltas, streams, positions, before)
+        self._written.update({(group.endpoint, group.side, group.version): mark for group, mark in fed})
         if time.monotonic() - self._calmed > PEAKS_FOR:
             self._calmed = time.monotonic()
+            self._written.clear()
             for kept in self._endpoints.values():
                 for group in kept.streams.groups.values():
                     group.calm()
@@ -186,6 +193,7 @@ class Watch:
         """Forget what was taken and not committed: the next batch starts from what is stored."""
         self._deltas, self._fed = {}, set()
         self._endpoints = {}
+        self._written.clear()
         self.positions = None  # what was meant to be written may be there or not: it is read again
 
     def keep(self, now: float) -> None:
@@ -380,6 +388,7 @@ class Watch:
         made.id = self._store.put_reference(kept.name, version, made, ACTOR, side)
         kept.references[version] = made
         kept.streams.set_reference(side, version, made)
+        self._written.pop((kept.name, side, version), None)
 
     def _from_file(self, kept: Endpoint, settings: EndpointSettings) -> Reference | None:
         path = self._file(settings)
@@ -448,6 +457,11 @@ def _first(settings: EndpointSettings) -> str:
 
 def _instead(settings: EndpointSettings, source: str) -> str:
     return f"{_first(settings)} instead of {source}"
+
+
+def _mark(group: Group) -> tuple[int, ...]:
+    numbers, categories = group.numbers.values(), group.categories.values()
+    return (*(one.state.rows for one in numbers), *(one.state.rows for one in categories))
 
 
 def _stamp(path: Path) -> tuple[int, int]:
