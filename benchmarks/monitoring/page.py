@@ -48,8 +48,8 @@ def write(results: Path = RESULTS, page: Path = PAGE) -> None:
 def report(content: dict[str, Any]) -> str:
     """Seconds and memory, with the ratio to ours."""
     lines = [
-        "| rows | | seconds | ours is faster by | rounds | added, MB | all, MB | columns named |",
-        "|---:|---|---:|---:|---:|---:|---:|---:|",
+        "| rows | | seconds | ours is faster by | CPU seconds | rounds | added, MB | all, MB | columns named |",
+        "|---:|---|---:|---:|---:|---:|---:|---:|---:|",
     ]
     loads = [
         "",
@@ -60,14 +60,16 @@ def report(content: dict[str, Any]) -> str:
         ours = median(one["seconds"] for one in systems["tidegate"])
         for name, rounds in systems.items():
             if not rounds:
-                lines.append(f"| {int(rows):,} | {name} | not done | | 0 | | | |")
+                lines.append(f"| {int(rows):,} | {name} | not done | | | 0 | | | |")
                 continue
             seconds = [one["seconds"] for one in rounds]
             spread = f" ({min(seconds):.2f} to {max(seconds):.2f})" if len(seconds) > 1 else ""
             ratio = "" if name == "tidegate" else f"{median(seconds) / ours:,.1f}x"
+            spent = [one["cpu_seconds"] for one in rounds if "cpu_seconds" in one]
+            cpu = f"{median(spent):.2f}" if spent else "-"
             added, whole = (max(one[key] for one in rounds) for key in ("added_mb", "rss_mb"))
             lines.append(
-                f"| {int(rows):,} | {name} {rounds[0]['version']} | {median(seconds):.2f}{spread} | {ratio} | {len(seconds)} | {added:,.0f} | {whole:,.0f} | {rounds[0]['drifted']} |"
+                f"| {int(rows):,} | {name} {rounds[0]['version']} | {median(seconds):.2f}{spread} | {ratio} | {cpu} | {len(seconds)} | {added:,.0f} | {whole:,.0f} | {rounds[0]['drifted']} |"
             )
         cells = [
             f"{median(one['load_seconds'] for one in systems[name]):.2f}" if systems.get(name) else "-"
@@ -106,3 +108,7 @@ def alarms(content: dict[str, Any]) -> str:
 
 def _where(machine: dict[str, Any]) -> str:
     return f"{machine['machine']}; {machine['kernel']}; Python {machine['python']}; commit {machine['commit']}; {machine['date']}; load before {machine['load_before']}"
+
+
+if __name__ == "__main__":
+    write()

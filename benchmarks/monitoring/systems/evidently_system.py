@@ -34,10 +34,7 @@ def report(reference, current):
     loaded = time.perf_counter() - begun
     with Peak() as peak:
         names = drifted(a, b, definition(a))
-    told(
-        seconds=peak.seconds, load_seconds=loaded, rss_mb=peak.peak / 2**20, added_mb=(peak.peak - peak.before) / 2**20,
-        drifted=len(names), version=evidently.__version__,
-    )  # fmt: skip
+    told(**peak.figures(), load_seconds=loaded, drifted=len(names), version=evidently.__version__)
 
 
 def alarms(size, files):

@@ -16,7 +16,7 @@ class Peak:
         self.peak = self.before
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._watch, daemon=True)
-        self._begun = time.perf_counter()
+        self._begun, self._spent = time.perf_counter(), time.process_time()
         self._thread.start()
         return self
 
@@ -26,9 +26,19 @@ class Peak:
 
     def __exit__(self, *_):
         self.seconds = time.perf_counter() - self._begun
+        self.cpu_seconds = time.process_time() - self._spent
         self._stop.set()
         self._thread.join()
         self.peak = max(self.peak, self._process.memory_info().rss)
+
+    def figures(self):
+        """Seconds and MB."""
+        return {
+            "seconds": self.seconds,
+            "cpu_seconds": self.cpu_seconds,
+            "rss_mb": self.peak / 2**20,
+            "added_mb": (self.peak - self.before) / 2**20,
+        }
 
 
 def told(**figures):

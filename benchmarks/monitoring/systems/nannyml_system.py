@@ -16,10 +16,7 @@ def report(reference, current):
         found = nannyml.UnivariateDriftCalculator(column_names=list(a.columns)).fit(a).calculate(b)
         table = found.filter(period="analysis").to_df()
     drifted = sum(bool(table[(name, "jensen_shannon", "alert")].any()) for name in a.columns)
-    told(
-        seconds=peak.seconds, load_seconds=loaded, rss_mb=peak.peak / 2**20, added_mb=(peak.peak - peak.before) / 2**20,
-        drifted=drifted, version=nannyml.__version__,
-    )  # fmt: skip
+    told(**peak.figures(), load_seconds=loaded, drifted=drifted, version=nannyml.__version__)
 
 
 def alarms(size, files):

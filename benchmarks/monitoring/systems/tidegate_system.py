@@ -19,9 +19,11 @@ def report(reference, current):
     with Peak() as peak:
         view = drift_of(a, b)
     told(
-        seconds=peak.seconds, load_seconds=loaded, rss_mb=peak.peak / 2**20, added_mb=(peak.peak - peak.before) / 2**20,
-        drifted=sum(column.moved for column in view.columns), version=tidegate.__version__,
-    )  # fmt: skip
+        **peak.figures(),
+        load_seconds=loaded,
+        drifted=sum(column.moved for column in view.columns),
+        version=tidegate.__version__,
+    )
 
 
 def alarms(size, files):
