@@ -79,7 +79,8 @@ def records(
             days = max(min(end - born, window), 0.0) / 86400.0
             stream = streams.get((monitor.endpoint, monitor.metric, monitor.version))
             share = monitor.weight / weights if monitor.rule is None and weights else 0.0
-            found.append(Record(monitor, mine, days, past.closeness(monitor, stream, mine), others, share))
+            closeness, moved = past.closeness(monitor, stream, mine)
+            found.append(Record(monitor, mine, days, closeness, moved, others, share))
         return found
 
 
@@ -159,24 +160,26 @@ class _Past:
         self._series: dict[tuple[str, str, str], list[Profile]] = {}
         self._references: dict[tuple[str, str], Reference | None] = {}
 
-    def closeness(self, monitor: Monitor, stream: StreamView | None, alarms: Sequence[Alarm]) -> float | None:
-        """How much of the way to its limit the value went at most, without an alarm; of a stream, by its distance from the
-        reference (a tenth away is all of the way)."""
+    def closeness(
+        self, monitor: Monitor, stream: StreamView | None, alarms: Sequence[Alarm]
+    ) -> tuple[float | None, bool]:
+        """How much of the way to its limit the value went at most, without an alarm, and whether it moved at all; of a stream
+        by its distance from the reference."""
         if any(alarm.fired for alarm in alarms):
-            return None
+            return None, True
         if monitor.rule is None:
-            return min(stream.effect / 0.1, 1.0) if stream is not None and stream.rows else None
+            return None, stream is None or not stream.rows or stream.effect > 0.0
         values = [value.value for _, value in self.values(monitor)]
         if not values or monitor.rule.relative_to:
-            return None
+            return None, True
         usual = float(np.median(values))
         ways = [
-            sign * (value - usual) / (sign * (limit - usual))
-            for sign, limit in ((1.0, monitor.rule.max), (-1.0, monitor.rule.min))
-            if limit is not None and sign * (limit - usual) > 0
+            (value - usual) / (limit - usual)
+            for limit in (monitor.rule.max, monitor.rule.min)
+            if limit is not None and limit != usual
             for value in values
         ]
-        return min(max([0.0, *ways]), 1.0)
+        return min(max([0.0, *ways]), 1.0), max(values) - min(values) > 0.01 * abs(usual)
 
     def values(self, monitor: Monitor) -> list[tuple[Profile, Value]]:
         """The values of whole hours that rest on enough rows."""

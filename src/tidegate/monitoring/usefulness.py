@@ -6,11 +6,12 @@
 |-------------------------------------------------------------------|--------------------------------------------------|
 | at least as many real verdicts as false ones                      | keep                                             |
 | real ones, but more false ones                                    | tune (tidegate.monitoring.adapt says how)        |
-| no real one, or one in ten and fewer, of at least 5 false         | retire                                           |
-| no real one, fewer than 5 false                                   | tune                                             |
+| no real one, or one in ten and fewer, of 3 false in 60 days      | retire                                           |
+| no real one, fewer false ones or fewer days                       | tune                                             |
 | alarms, no verdicts                                               | label: somebody should say real or false         |
-| no alarm in 30 days, and the value hardly moved                   | retire                                           |
-| no alarm in 30 days, but the value moves                          | keep: it is quiet, not blind                     |
+| no alarm in 30 days, and the value never moved                    | retire                                           |
+| no alarm in 30 days, the value moves, but never towards the limit | tune: the limit may be too far to tell of anything |
+| no alarm in 30 days, and the value came some of the way           | keep: it is quiet, not blind                     |
 | no alarm yet, fewer than 30 days                                  | wait                                             |
 
 One in ten, and not none at all, because people err: a single `real` given by mistake must not keep noise for ever.
@@ -28,8 +29,11 @@ from tidegate.types.monitoring import Alarm, Monitor
 
 Proposal = Literal["keep", "tune", "retire", "label", "wait"]
 
-NOISE = 5
-"""False verdicts from which on a monitor without real ones is proposed for retirement."""
+NOISE = 3
+"""False verdicts from which on a monitor without real ones is proposed for retirement: more than tuning leaves of one that
+tells of something rare."""
+LONG = 60.0
+"""Days that it takes as well: what it watches for may not have happened yet."""
 SLIP = 0.1
 """Real verdicts for each false one that count as slips of the people who judge."""
 DAYS = 30.0
@@ -39,12 +43,14 @@ STILL = 0.1
 
 class Record(msgspec.Struct, frozen=True):
     """What is known of one monitor. `closeness` is how much of the way from the usual value to the limit the value went at
-    most while nothing was wrong (1: all of it; 0 for a constant), None where nobody knows; `days` how long it was watched."""
+    most without an alarm (1: all of it), None where nobody knows; `days` how long it was watched."""
 
     monitor: Monitor
     alarms: Sequence[Alarm]
     days: float
     closeness: float | None = None
+    moved: bool = True
+    """Whether the value changed at all (by more than a hundredth)."""
     others: Sequence[Alarm] = ()
     """Alarms of the same endpoint's other monitors: who else told of an incident, and when."""
     budget_share: float = 0.0
@@ -104,10 +110,13 @@ def _propose(record: Record, fired: int, real: int, false: int) -> tuple[Proposa
         counts = f"{real} real, {false} false" + (
             f", {fired - real - false} nobody judged" if fired > real + false else ""
         )
-        if false >= NOISE and real <= SLIP * false:
-            return "retire", f"only noise: {counts} in {record.days:.0f} days{share}"
-        if real == 0:
-            return "tune", f"only false alarms so far: {counts}; after {NOISE} it is proposed for retirement"
+        if real <= SLIP * false:
+            if false >= NOISE and record.days >= LONG:
+                return "retire", f"only noise: {counts} in {record.days:.0f} days{share}"
+            return (
+                "tune",
+                f"only false alarms so far: {counts}; after {NOISE} in {LONG:.0f} days it is proposed for retirement",
+            )
         if false > real:
             return "tune", f"it tells of real things, but more often of nothing: {counts}"
         return "keep", f"it earned its place: {counts}"
@@ -118,10 +127,13 @@ def _propose(record: Record, fired: int, real: int, false: int) -> tuple[Proposa
         )
     if record.days < DAYS:
         return "wait", f"no alarm in {record.days:.0f} days; too early to say"
-    if record.closeness is not None and record.closeness < STILL:
+    if not record.moved:
+        return "retire", f"never moved: the value was the same for {record.days:.0f} days{share}"
+    if record.monitor.rule is not None and record.closeness is not None and record.closeness < STILL:
+        way = f"{100 * record.closeness:.0f}% of the way to it at most"
         return (
-            "retire",
-            f"never moved: in {record.days:.0f} days {100 * record.closeness:.0f}% of the way to an alarm at most{share}",
+            "tune",
+            f"its limit is far from anything seen in {record.days:.0f} days ({way}); a closer one would tell of more",
         )
     far = f"; it came {100 * record.closeness:.0f}% of the way" if record.closeness is not None else ""
     return "keep", f"quiet for {record.days:.0f} days{far}"

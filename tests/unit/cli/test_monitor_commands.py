@@ -162,7 +162,7 @@ def test_verdicts_propose_and_apply(folder: Path, capsys: pytest.CaptureFixture[
                 )
             )  # fmt: skip
     shown = run(capsys, "usefulness")[1]
-    assert "retire" in shown and "only noise" in shown
+    assert "tune" in shown and "only false alarms so far" in shown
     assert "--apply" in run(capsys, "adapt")[1]
     assert "{max: 3%}" in (folder / "tidegate.yaml").read_text()
     assert run(capsys, "adapt", "--apply")[0] == 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tidegate.monitoring.usefulness import Record, judge, judge_all
-from tidegate.types.monitoring import Alarm, Monitor, Truth
+from tidegate.types.monitoring import Alarm, Monitor, Rule, Truth
 
 MINE = Monitor("a/input.mean.x", "a", "input.mean.x")
 DAY = 86400.0
@@ -27,9 +27,9 @@ def alarms(real: int = 0, false: int = 0, nobody: int = 0) -> list[Alarm]:
         (alarms(real=1, false=4), 60, None, "tune"),
         (alarms(false=2), 60, None, "tune"),
         (alarms(false=5), 60, None, "retire"),
+        (alarms(false=5), 40, None, "tune"),
         (alarms(real=1, false=12), 60, None, "retire"),
         (alarms(nobody=4), 60, None, "label"),
-        ([], 60, 0.02, "retire"),
         ([], 60, 0.6, "keep"),
         ([], 60, None, "keep"),
         ([], 10, 0.0, "wait"),
@@ -39,6 +39,13 @@ def test_the_proposal(found: list[Alarm], days: float, closeness: float | None, 
     said = judge(Record(MINE, found, days, closeness))
     assert said.proposal == proposal
     assert said.why
+
+
+def test_a_value_that_never_moved_is_no_use_and_a_limit_far_away_little() -> None:
+    far = Monitor(MINE.id, "a", MINE.metric, Rule(max=1.0))
+    assert judge(Record(far, [], 60, 0.02)).proposal == "tune"
+    assert judge(Record(far, [], 60, 0.0, moved=False)).proposal == "retire"
+    assert judge(Record(far, [], 20, 0.0, moved=False)).proposal == "wait"
 
 
 def test_lead_is_counted_against_the_next_monitor_that_told() -> None:
@@ -55,5 +62,5 @@ def test_lead_is_counted_against_the_next_monitor_that_told() -> None:
 def test_what_asks_for_something_comes_first_and_retired_ones_are_left_out() -> None:
     retired = Monitor("a/output.null", "a", "output.null", state="retired")
     other = Monitor("a/input.mean.y", "a", "input.mean.y")
-    records = [Record(MINE, alarms(real=2), 60), Record(other, alarms(false=6), 60), Record(retired, [], 60, 0.0)]
+    records = [Record(MINE, alarms(real=2), 60), Record(other, alarms(false=6), 60), Record(retired, [], 60)]
     assert [one.proposal for one in judge_all(records)] == ["retire", "keep"]
