@@ -20,6 +20,7 @@ import polars as pl
 from tidegate.detectors.groups import Group
 from tidegate.detectors.streams import ROLES, Streams
 from tidegate.errors import StateError, TidegateError
+from tidegate.metrics.descriptors.reference import with_descriptors
 from tidegate.profiles.fold import OTHER, Minutes, fold
 from tidegate.profiles.reference import Reference, make, read_file
 from tidegate.profiles.settings import EndpointSettings, MonitoringSettings, read_settings
@@ -404,6 +405,7 @@ class Watch:
             wide = [name for name in frame.columns if frame.schema[name].is_numeric()][: len(parts)]
             if len(wide) == len(parts):  # one tensor of all features, in the file's order
                 frame = frame.rename(dict(zip(wide, parts, strict=True)))
+        frame = with_descriptors(frame, book)
         season = _times(frame, settings)
         if not any(name in sides for name in frame.columns):
             return self._in_its_stead(kept, settings, f"reference {path} has none of the columns {', '.join(sides)}")

@@ -13,6 +13,7 @@ from tidegate.ingest.cycle import Cycle
 from tidegate.metrics.descriptors.audio import Audio
 from tidegate.metrics.descriptors.dispatch import describe
 from tidegate.metrics.descriptors.image import Image
+from tidegate.metrics.descriptors.reference import with_descriptors
 from tidegate.metrics.descriptors.tensor import Tensor
 from tidegate.metrics.descriptors.text import Text
 from tidegate.storage.blobs import BlobStore
@@ -126,3 +127,15 @@ def test_ingest_and_readers_have_the_same_and_a_second_reading_too(layout: Layou
     assert scan.select(names).sort("prediction_id").collect().equals(before)
     assert before["note_words"].to_list() == [5] * 20
     assert snapshot(layout, "loan").predictions.collect().schema["note_empty"] == pl.Boolean
+
+
+def test_a_training_files_texts_are_described_as_the_logs(layout: Layout) -> None:
+    signature = Signature([TensorSpec("the note", "BYTES", [-1]), TensorSpec("city", "BYTES", [-1])], SCORE)
+    inputs = [tensor("the note", "BYTES", [1], ["one two three four"]), tensor("city", "BYTES", [1], ["Sofia"])]
+    made = maker(layout, signature)
+    served = made.frame([prediction(inputs, ANSWER)])
+    training = pl.DataFrame({"the_note": ["one two three four", None, "five"], "city": ["Sofia", "Ruse", "Sofia"]})
+    found = with_descriptors(training, made.book)
+    assert found["the_note_words"].to_list() == [4, None, 1]
+    assert set(found.columns) == {"the_note", "city", *(n for n in served.columns if n.startswith("the_note_"))}
+    assert with_descriptors(training.drop("the_note"), made.book).columns == ["city"]
