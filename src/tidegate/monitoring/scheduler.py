@@ -25,6 +25,7 @@ from tidegate.errors import Conflict, TidegateError
 from tidegate.monitoring import alarm as rules
 from tidegate.monitoring import budget, drift, examples, explain, incidents, sync, words
 from tidegate.monitoring.incidents import Grouped
+from tidegate.monitoring.labelled import LabelStreams
 from tidegate.monitoring.looks import Look, Looks
 from tidegate.monitoring.options import NotifyOptions
 from tidegate.monitoring.settings import Resolve, Settings
@@ -71,6 +72,7 @@ class Monitoring:
         self._store = MonitoringStore(layout)
         self._profiles = ProfileStore(layout)
         self._slow = slow or SlowValues(layout)
+        self._labels = LabelStreams(layout, ProfileStore(layout))
         self._looks = Looks(layout, self._profiles, self._slow)
         self._settings: Settings | None = None
         self._resolved = self._synced = -1e18
@@ -105,6 +107,7 @@ class Monitoring:
         """Give back the database and the threads; those that hang end with the process."""
         self._examples.shutdown(wait=False, cancel_futures=True)
         self._slow.close()
+        self._labels.close()
         if self._dispatcher is not None:
             self._dispatcher.close(2.0)
             self._note_left(time.time())
@@ -119,6 +122,7 @@ class Monitoring:
         steady = self._steady()
         self._errors = []
         settings = self._follow(steady)
+        self._labels.look(settings)
         monitors = {one.id: one for one in self._store.monitors()}
         newest = self._store.newest_alarms()
         recent = self._store.alarms(limit=10_000, since=now - budget.MONTH)

@@ -146,6 +146,11 @@ class ProfileStore(Database):
         if made:
             connection.execute(_NEW, made)
 
+    def put_streams(self, streams: Iterable[StoredStream]) -> None:
+        """Replace the states of streams that ingest doesn't feed (those of labels)."""
+        with self._write() as connection:
+            self._put_streams(connection, streams)
+
     def _put_streams(self, connection: Connection, streams: Iterable[StoredStream]) -> None:
         there: dict[str, set[tuple[str, str, str]]] = {}
         changed: list[dict[str, Any]] = []
