@@ -19,13 +19,18 @@ from tidegate.cli.show import note, out, table
 if TYPE_CHECKING:
     from rich.console import Group as RichGroup
     from rich.console import RenderableType
+    from rich.table import Table
+    from rich.text import Text
 
     from tidegate.types.monitoring import Value
-    from tidegate.views.quality import Audit, Figure, Point, QualityView
+    from tidegate.views.quality import Audit, Figure, Group, Point, QualityView
 
 MARKS = {"better": "[green]▲ better[/]", "worse": "[red]▼ worse[/]", "": ""}
 TRUST = {"trusted": "green", "unproven": "yellow", "distrusted": "red"}
 SHARES = frozenset({"accuracy", "precision", "recall", "f1", "precision_at_k", "wer", "cer"})
+CROWDED = frozenset({"precision", "recall", "calibration_error"})
+"""Left out of the slices' table where more than WIDE metrics have a value; --json has them all."""
+WIDE = 4
 BLOCKS = "▁▂▃▄▅▆▇█"
 
 
@@ -77,22 +82,17 @@ def _parts(view: QualityView) -> Iterator[RenderableType]:
     if view.task == "binary":
         head += f" (positive: {escape(view.positive)})"
     yield f"{head} · [dim]predictions of {_when(view.start)} to {_when(view.end)}[/]"
-    for group in view.groups:
-        title = Text.from_markup(f"\nversion [bold]{escape(group.version)}[/]" if group.version else "\n[bold]all[/]")
-        if group.slice:
-            title = Text("  ") + Text(group.slice, style="bold cyan")
-        title.append(f"  {group.rows:,} predictions  ")
-        title.append_text(bar(group.arrived, 12, "cyan"))
-        title.append(f" {percent(group.arrived)} labelled")
-        if group.matured and group.matured < group.rows:
-            title.append(f", {percent(group.matured_labels / group.matured)} of those old enough", style="dim")
-        yield title
+    for group in [group for group in view.groups if not group.slice]:
+        yield _title(group)
         rows = [_row(figure) for figure in group.figures if figure.value or figure.estimate or figure.corrected]
         if rows:
             columns = ["metric", "labels say", "", "estimated without labels", "its record", "audit corrects to"]
             used = [i for i in range(6) if i < 2 or any(row[i] for row in rows)]
             made = table([columns[i] for i in used], [[row[i] for i in used] for row in rows])
-            yield Padding(made, (0, 0, 0, 4 if group.slice else 2))
+            yield Padding(made, (0, 0, 0, 2))
+        slices = [part for part in view.groups if part.slice and part.version == group.version]
+        if slices:
+            yield Padding(_slices(slices), (0, 0, 0, 2))
     if view.points:
         yield from _course(view)
     if view.worst:
@@ -105,6 +105,46 @@ def _parts(view: QualityView) -> Iterator[RenderableType]:
         yield Text.from_markup(f"[yellow]•[/] {escape(line)}")
 
 
+def _title(group: Group) -> Text:
+    from rich.markup import escape
+    from rich.text import Text
+
+    title = Text.from_markup(
+        f"\nversion [bold]{escape(group.version)}[/]" if group.version else "\n[bold]all versions[/]"
+    )
+    title.append(f"  {group.rows:,} predictions  ")
+    title.append_text(bar(group.arrived, 12, "cyan"))
+    title.append(f" {percent(group.arrived)} labelled")
+    if group.matured and group.matured < group.rows:
+        title.append(f", {percent(group.matured_labels / group.matured)} of those old enough", style="dim")
+    return title
+
+
+def _slices(slices: list[Group]) -> Table:
+    """One line a slice, one column a metric; what is surely worse than the whole version is red."""
+    from rich.markup import escape
+
+    known = [figure.metric for figure in slices[0].figures]
+    names = [id for id in known if any(f.value for one in slices for f in one.figures if f.metric == id)]
+    names = [id for id in names if id.removeprefix("quality.") not in CROWDED or len(names) <= WIDE]
+    rows = []
+    for part in slices:
+        cells = []
+        for figure in part.figures:
+            if figure.metric not in names:
+                continue
+            name = figure.metric.removeprefix("quality.")
+            text = number(name, figure.value.value) if figure.value is not None else "-"
+            if figure.value is not None and figure.value.low is not None and figure.value.high is not None:
+                text += f" [dim]±{number(name, (figure.value.high - figure.value.low) / 2)}[/]"
+            style = {"worse": "red", "better": "green"}.get(figure.outcome)
+            cells.append(f"[{style}]{text} {'▼' if style == 'red' else '▲'}[/]" if style else text)
+        rows.append((escape(part.slice), f"{part.rows:,}", percent(part.arrived), *cells))
+    short = [name.removeprefix("quality.") for name in names]
+    made: Table = table(("slice", "rows", "labelled", *short), rows, right=("rows", "labelled"))
+    return made
+
+
 def _row(figure: Figure) -> list[str]:
     name = figure.metric.removeprefix("quality.")
     estimate = record = fixed = ""
@@ -113,8 +153,9 @@ def _row(figure: Figure) -> list[str]:
         estimate = _value(name, figure.estimate)
         if trust == "distrusted":
             estimate = f"[strike dim]{estimate}[/]"
-        words = figure.trust.words if figure.trust is not None else ""
-        record = f"[{TRUST[trust]}]{trust}[/] [dim]{words}[/]"
+        record = f"[{TRUST[trust]}]{trust}[/]"
+        if figure.trust is not None and figure.trust.compared:
+            record += f" [dim]held {figure.trust.held} of {figure.trust.compared}[/]"
     if figure.corrected is not None:
         one = figure.corrected
         fixed = f"{number(name, one.value)} [dim]{number(name, one.low)} to {number(name, one.high)}, {one.labels} labels[/]"

@@ -144,20 +144,18 @@ def _grow(tree: list[Split], codes: Bytes, y: Floats, rows: npt.NDArray[np.int64
     tree.append(node)
     if depth == 0 or len(rows) < 2 * LEAF:
         return number
-    size = BINS + 1
-    best, total = 1e-12 * max(float((mine**2).sum()), 1e-300), float(mine.sum())
-    for column, all_codes in enumerate(codes):
-        mine_codes = all_codes[rows]
-        count = np.cumsum(np.bincount(mine_codes, minlength=size))[:-1]
-        sums = np.cumsum(np.bincount(mine_codes, mine, size))[:-1]
-        rest = len(rows) - count
-        allowed = (count >= LEAF) & (rest >= LEAF)
-        if not allowed.any():
-            continue
-        gain = np.where(allowed, sums**2 / np.maximum(count, 1) + (total - sums) ** 2 / np.maximum(rest, 1), -math.inf)
-        cut = int(gain.argmax())
-        if gain[cut] - total**2 / len(rows) > best:
-            best, node.column, node.cut = float(gain[cut] - total**2 / len(rows)), column, cut
+    size, total = BINS + 1, float(mine.sum())
+    mine_codes = codes[:, rows]
+    place = (mine_codes + np.arange(len(codes))[:, None] * size).ravel()
+    shape = (len(codes), size)
+    count = np.cumsum(np.bincount(place, minlength=len(codes) * size).reshape(shape), axis=1)[:, :-1]
+    sums = np.cumsum(np.bincount(place, np.tile(mine, len(codes)), len(codes) * size).reshape(shape), axis=1)[:, :-1]
+    rest = len(rows) - count
+    allowed = (count >= LEAF) & (rest >= LEAF)
+    gain = np.where(allowed, sums**2 / np.maximum(count, 1) + (total - sums) ** 2 / np.maximum(rest, 1), -math.inf)
+    best = int(gain.argmax())
+    if gain.flat[best] - total**2 / len(rows) > max(1e-12 * float((mine**2).sum()), 1e-300):
+        node.column, node.cut = divmod(best, BINS)
     if node.column < 0:
         return number
     goes = codes[node.column][rows] <= node.cut

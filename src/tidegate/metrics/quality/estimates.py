@@ -38,7 +38,7 @@ LEAST = 30
 """Rows of a chunk without which nothing is estimated, and labels without which nothing is compared."""
 PROVEN = 3
 """Chunks compared before an estimate is trusted."""
-ALPHA = 0.01
+ALPHA = 0.02
 """An estimate is distrusted when it failed so often that bounds which hold would do so with this chance at most."""
 MISS = 0.05
 
