@@ -179,6 +179,7 @@ def measure(folder: Path, watching: str) -> dict[str, Any]:
         for owner, name in ((Watch, "take"), (Watch, "commit"), (module.Cycle, "_begin")):
             setattr(owner, name, lambda *_: None)
     else:
+        timed(Watch, "_learn", "references, once")
         timed(watching_module, "fold", "profiles")
         timed(Streams, "feed", "detectors")
         timed(Streams, "views", "streams to bytes")
@@ -195,10 +196,13 @@ def measure(folder: Path, watching: str) -> dict[str, Any]:
     spent["arrays to frames"] = spent.pop("bodies to frames") - spent["bodies to arrays"]
     if watching != WATCHING[0]:
         assert work.level, work.watch_error
+    once = spent.pop("references, once", 0.0)  # like imports: not a row's cost
+    cpu -= once
     spent["rest"] = cpu - sum(spent.values())
     half = peaks[len(peaks) // 2 :]
     return {
         "rows": done.rows,
+        "references_seconds": once,
         "us": {stage: seconds / done.rows * 1e6 for stage, seconds in spent.items()},
         "cpu_us": cpu / done.rows * 1e6,
         "rows_per_cpu_second": done.rows / cpu,
