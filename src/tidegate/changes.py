@@ -16,6 +16,7 @@ import msgspec
 
 from tidegate.auth import keys
 from tidegate.storage.layout import Layout
+from tidegate.storage.monitoring import MonitoringStore
 from tidegate.storage.rollouts import RolloutStore
 from tidegate.storage.state import StateStore, StoredKey
 
@@ -60,7 +61,7 @@ def erase_subject(
 
     with closing(StateStore(layout)) as store:
         hashed = field_digest(bytes.fromhex(store.secret("field")), subject)
-    with closing(RolloutStore(layout)) as rollouts:
+    with closing(RolloutStore(layout)) as rollouts, closing(MonitoringStore(layout)) as incidents:
 
         def elsewhere(ids: set[str], dry_run: bool) -> int:
             if ids and not dry_run:
@@ -68,7 +69,7 @@ def erase_subject(
                     hours, first = touched(layout, name, ids)
                     if hours:
                         note(layout, name, hours, first)
-            return rollouts.erase_examples(ids, dry_run)
+            return rollouts.erase_examples(ids, dry_run) + incidents.erase_examples(ids, dry_run)
 
         report = erase(layout, subject, endpoint, dry_run=dry_run, elsewhere=elsewhere)
         second = erase(layout, hashed, endpoint, dry_run=dry_run, elsewhere=elsewhere)

@@ -218,6 +218,20 @@ class MonitoringStore(Database):
                 add_audit(connection, *change.audit)
         return AlarmChange(alarms, incidents)
 
+    def erase_examples(self, prediction_ids: set[str], dry_run: bool = False) -> int:
+        """Take these predictions out of incidents' examples; how many there were. What moved names nobody, and stays."""
+        t = schema.incident.c
+        count = 0
+        with self._write() as connection:
+            for id, text in connection.execute(select(t.id, t.incident)).all():
+                found = _incident(id, text)
+                kept = [one for one in found.examples if one not in prediction_ids]
+                count += len(found.examples) - len(kept)
+                if len(kept) < len(found.examples) and not dry_run:
+                    after = msgspec.structs.replace(found, examples=kept)
+                    connection.execute(update(schema.incident).where(t.id == id).values(incident=_text(after)))
+        return count
+
     # -- silences -----------------------------------------------------------------------------------------------------
 
     def silences(self, now: float | None = None) -> list[Silence]:
