@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import typer
 
-from tidegate.cli.common import Place, ProjectOption
+from tidegate.cli.common import JsonOption, Place, ProjectOption
+from tidegate.cli.show import print_json
 
 metrics = typer.Typer(no_args_is_help=True, help="Metrics as Prometheus reads them, and a Grafana dashboard.")
 
@@ -15,25 +16,29 @@ def add_to(app: typer.Typer) -> None:
 
 
 @metrics.command()
-def show(project: ProjectOption = None) -> None:
-    """Print what GET /metrics answers now, as OpenMetrics.
+def show(project: ProjectOption = None, json: JsonOption = False) -> None:
+    """Print what GET /metrics answers now, as OpenMetrics; with --json a list of samples.
 
-    [dim]Example:[/]  tidegate metrics show | grep requests_total
+    [dim]Example:[/]  tidegate metrics show
     """
     from tidegate.exports.collect import collect
     from tidegate.exports.openmetrics import text
 
-    typer.echo(text(collect(Place(project).applied()))[0].decode(), nl=False)
+    families = collect(Place(project).applied())
+    if json:
+        samples = [sample for family in families for sample in family.samples]
+        print_json([{"name": one.name, "labels": one.labels, "value": one.value} for one in samples])
+    else:
+        typer.echo(text(families)[0].decode(), nl=False)
 
 
 @metrics.command()
-def dashboard() -> None:
-    """Print a Grafana dashboard (JSON) over these metrics, to be imported in Grafana.
+def dashboard(json: JsonOption = False) -> None:
+    """Print a Grafana dashboard over these metrics, to be imported in Grafana. It is JSON with or without --json.
 
     [dim]Example:[/]  tidegate metrics dashboard > tidegate.json
     """
-    import json
-
     from tidegate.exports.dashboard import dashboard as made
 
-    typer.echo(json.dumps(made(), indent=2, ensure_ascii=False))
+    del json
+    print_json(made())

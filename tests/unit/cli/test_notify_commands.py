@@ -12,6 +12,7 @@ from tests.support.receiver import Receiver
 from tidegate.api.app import build
 from tidegate.cli import run as command
 from tidegate.storage.layout import Layout
+from tidegate.storage.state import StateStore
 
 PROJECT = """
 project: loans
@@ -64,3 +65,12 @@ def test_the_route_tries_what_is_in_force_and_nothing_else(folder: Path) -> None
     (one,) = client.post("/api/notify/test", params={"to": "file:///etc/x"}).json()
     assert one["ok"] and one["for"] == "page" and (folder / "notices.ndjson").exists()
     assert client.get("/api/notify").json() == []
+
+
+def test_metrics_are_shown_as_text_and_as_samples(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert run(capsys, "metrics", "show")[0] == 3, "never up"
+    StateStore(Layout(folder / ".tidegate")).close()
+    code, shown = run(capsys, "metrics", "show")
+    assert code == 0 and shown.endswith("# EOF\n") and "tidegate_up 0.0" in shown
+    code, shown = run(capsys, "metrics", "show", "--json")
+    assert code == 0 and {"name": "tidegate_up", "labels": {}, "value": 0.0} in json.loads(shown)
