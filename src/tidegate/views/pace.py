@@ -22,13 +22,14 @@ from tidegate.stats.pace import LEAST, SMALL, HalfLife, Pace, by_chance, half_li
 from tidegate.stats.total_variation import by_chance as category_chance
 from tidegate.stats.total_variation import total_variation
 from tidegate.storage.layout import Layout
-from tidegate.storage.profiles import MINUTE, ProfileStore
+from tidegate.storage.profiles import ProfileStore
 
 if TYPE_CHECKING:
     from tidegate.profiles.reference import Reference
 
 Numbers = npt.NDArray[np.float64]
 
+MINUTE = 60
 WINDOWS = 12
 ROWS = 50
 """A window with fewer values is left out."""
