@@ -10,6 +10,7 @@ Each part owns its options; this file only composes them and checks that names w
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from ruamel.yaml.error import YAMLError
 from tidegate.errors import ConfigError
 from tidegate.exports.options import TelemetryOptions
 from tidegate.gateway.options import EndpointOptions, ServerOptions
+from tidegate.monitoring.ids import parse_id
 from tidegate.monitoring.options import EndpointMonitoring, MonitoringOptions
 from tidegate.plugins import nearest
 from tidegate.rollout.compile import compile_plan
@@ -118,10 +120,32 @@ def parse_project(text: str, source: str = FILE_NAME) -> Project:
     if not isinstance(data, dict):
         raise ConfigError(f"{source}: the file must be a mapping with the keys project, models and endpoints")
     try:
-        return Project.model_validate(_text_keys(data))
+        project = Project.model_validate(_text_keys(data))
     except ValidationError as exc:
         problems = [_explain(error) for error in exc.errors()]
         raise ConfigError("\n".join(f"{source}: {problem}" for problem in problems)) from exc
+    if wrong := list(_unknown_metrics(project)):
+        raise ConfigError("\n".join(f"{source}: {problem}" for problem in wrong))
+    return project
+
+
+def _unknown_metrics(project: Project) -> Iterator[str]:
+    """Thresholds of metrics that nobody knows. Asked of texts only: a project that is in force outlives a package that is gone."""
+    places = {"monitoring": project.monitoring.thresholds}
+    places |= {f"endpoints.{name}.monitoring": one.monitoring.thresholds for name, one in project.endpoints.items()}
+    for place, thresholds in places.items():
+        for key in thresholds:
+            parts = parse_id(key)
+            if parts.endpoint and parts.endpoint not in project.endpoints:
+                hint = nearest(parts.endpoint, project.endpoints)
+                yield f"{place}.thresholds.{key}: there is no endpoint {parts.endpoint!r}.{hint}"
+                continue
+            from tidegate.metrics import registry  # heavy, and most files name no metric
+
+            try:
+                registry.parse(parts.metric)
+            except ConfigError as exc:
+                yield f"{place}.thresholds.{key}: {exc}"
 
 
 def schema_json() -> str:

@@ -15,7 +15,7 @@ import importlib.util
 from collections.abc import Iterable, Mapping
 from functools import cache
 from importlib.metadata import entry_points
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 
@@ -23,8 +23,10 @@ from tidegate.errors import ConfigError
 from tidegate.metrics.base import Descriptor, EventMetric, ProfileMetric, QualityMetric
 from tidegate.plugins import load_object, nearest
 from tidegate.profiles.profile import Column, Profile
-from tidegate.profiles.reference import Reference
 from tidegate.types.monitoring import Side, Value
+
+if TYPE_CHECKING:
+    from tidegate.profiles.reference import Reference
 
 GROUPS = ("software", "input", "output", "quality", "behaviour")
 FEW = 20

@@ -12,6 +12,7 @@ import numpy as np
 import polars as pl
 import pytest
 from starlette.testclient import TestClient
+from tests.support.journal_maker import TABLE, route, table, write
 
 from tidegate.api.app import build
 from tidegate.cli import run as command
@@ -19,6 +20,7 @@ from tidegate.config import load_project, parse_project
 from tidegate.profiles.fold import fold
 from tidegate.profiles.reference import make
 from tidegate.storage.layout import Layout
+from tidegate.storage.log.recent import snapshot
 from tidegate.storage.monitoring import MonitoringStore
 from tidegate.storage.profiles import ProfileStore
 from tidegate.storage.state import StateStore
@@ -187,3 +189,33 @@ def test_the_routes_do_the_same(folder: Path) -> None:
     assert client.post("/api/monitor", json={"id": "loan/nothing", "action": "undo"}).status_code == 404
     assert client.get("/api/endpoints/loan/monitors/suggestions").json()
     assert client.get("/api/monitors/usefulness").json() == []
+
+
+def test_a_budget_is_proved_on_the_log_itself(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "tidegate.yaml").write_text(PROJECT)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    layout = Layout(tmp_path / ".tidegate")
+    with closing(StateStore(layout)) as state:
+        state.set_desired(parse_project(PROJECT).model_dump_json(by_alias=True), str(tmp_path), actor="test")
+    route(layout, {("m", "1"): TABLE})
+    draw = np.random.default_rng(2)
+    made = [
+        table([(float(draw.normal(40 + n / 20)), str(draw.choice(["Lyon", "Graz"])), int(draw.integers(1, 4)))])
+        for n in range(600)
+    ]
+    write(layout, made)
+    frame = snapshot(layout, "loan").predictions.collect()
+    sides: dict[str, Side] = {"age": "input", "city": "input", "rooms": "input", "predict": "output"}
+    with closing(ProfileStore(layout)) as store:
+        store.commit(fold("loan", frame, sides), [], {})
+    code, shown = run(capsys, "prove", "loan", "--runs", "2", "--json")
+    (proof,) = json.loads(shown)
+    assert code == 0
+    assert proof["rows"] == 600 and proof["runs"] == 2 and proof["streams"] >= 3 and proof["raised"] == 0
+    code, shown = run(capsys, "prove", "--runs", "1")
+    assert code == 0 and "holds" in shown
+    code, shown = run(capsys, "prove", "lone")
+    assert code == 1 and 'Did you mean "loan"' in shown

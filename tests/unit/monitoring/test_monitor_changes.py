@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tidegate.config import parse_project
-from tidegate.errors import Conflict, NotFound
+from tidegate.errors import ConfigError, Conflict, NotFound
 from tidegate.monitoring import changes, sync
 from tidegate.monitoring.options import EndpointMonitoring, MonitoringOptions
 from tidegate.project_file import set_threshold
@@ -118,6 +118,17 @@ def test_a_projects_threshold_is_of_those_endpoints_that_have_the_column() -> No
     endpoints = {"a": EndpointMonitoring(), "b": EndpointMonitoring()}
     found = sync.wanted(options, endpoints, [], {"a": {"age": "input"}, "b": {"size": "input"}})
     assert set(found) == {"a/input.missing.age", "b/output.null"}
+
+
+def test_a_threshold_of_a_metric_that_nobody_knows_is_refused_where_it_is_written() -> None:
+    wrong = FILE + "    monitoring: {thresholds: {input.mising.age: {max: 5%}}}\n"
+    with pytest.raises(
+        ConfigError, match=r'endpoints\.e\.monitoring\.thresholds\.input\.mising\.age.*"input\.missing"'
+    ):
+        parse_project(wrong)
+    wrong = FILE + "monitoring: {thresholds: {f/output.null: {max: 5%}}}\n"
+    with pytest.raises(ConfigError, match="there is no endpoint 'f'"):
+        parse_project(wrong)
 
 
 def test_the_files_text_keeps_its_comments(layout: Layout) -> None:
