@@ -11,6 +11,7 @@ import time
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.support.monitored import Endpoint
 
@@ -301,7 +302,7 @@ def test_a_kill_at_any_write_leaves_one_alarm_and_one_incident(layout, endpoint)
     """The process is killed within its n-th write; the next one goes on from what is stored."""
     endpoint.serve(500, NOW, missing=0.5)
     root = Path(__file__).parents[3]
-    for write in (1, 2, 3, 4):
+    for write in (1, 2, 2, 99):
         command = [sys.executable, "-c", CHILD, str(layout.root), str(NOW), "1000", str(write)]
         done = subprocess.run(command, cwd=root, capture_output=True, text=True, timeout=60)
         assert done.returncode in (-signal.SIGKILL, 0), done.stderr
@@ -324,3 +325,16 @@ def test_two_writers_at_once_one_is_refused(layout):
         with pytest.raises(Conflict, match="changed by somebody else"):
             store.write(AlarmChange([kept], seen={kept.id: kept}))
         assert store.alarm(kept.id) == seen
+
+
+@pytest.mark.parametrize("life", [{"options": MISSING}], indirect=True)
+def test_a_muted_monitor_watches_and_tells_nobody(life, endpoint):
+    life.step()
+    monitor = life.store.monitor("loan/input.missing.age")
+    muted = msgspec.structs.replace(monitor, state="muted", until=life.now + 30, reason="known")
+    life.store.put_monitor(muted, "cli:ada")
+    endpoint.serve(500, life.now, missing=0.5)
+    life.pass_(20)
+    assert life.store.incidents()[0].state == "firing" and not life.told.exists()
+    life.pass_(14)
+    assert len(life.notices(1)) == 1
