@@ -2,6 +2,7 @@
 
     monitors on quality.*, behaviour.* --each minute, one window read once--> values, baselines by monitor
     open incidents -----------------------------------------------------> harmful, harmless or unknown
+    every version, now and then ----------------------------------------> estimates of the last day, kept to be held against labels
 
 Quality is that of predictions old enough to have their labels (`labels: {maturation}`), so its window ends that long ago.
 A look never waits: it takes what is there, and what is older than ten looks of this kind is no evidence. At most a
@@ -32,6 +33,8 @@ STALE = 10.0
 WEEK = 7 * 86400.0
 BEFORE = 7 * 86400.0
 """Seconds before an incident with which the answers since are compared."""
+ESTIMATES_AFTER, ESTIMATES_EVERY = 600.0, 6 * 3600.0
+"""Seconds from the start to the first estimates without labels, and from then on; a chunk of them is a day."""
 FEWEST = 30
 TRIFLE = 0.1
 """Worse by less than this share of what it was is harmless, once the interval says so."""
@@ -56,6 +59,7 @@ class SlowValues:
         self._layout = layout
         self._every = every
         self._pool: ThreadPoolExecutor | None = None
+        self._estimates_due = time.monotonic() + ESTIMATES_AFTER
         self._running: Future[Found] | None = None
         self._found = Found()
         self._due = -math.inf
@@ -81,7 +85,7 @@ class SlowValues:
     def harm(self, settings: Settings, incidents: list[Incident], now: float) -> Mapping[int, Harm]:
         """Of open incidents by id, as far as it is known."""
         self._incidents = [one for one in incidents if one.state != "resolved" and one.endpoint in settings.endpoints]
-        if self._incidents:
+        if self._incidents or time.monotonic() >= self._estimates_due:
             self._look(settings, now)
         return self._found.harm
 
@@ -130,9 +134,22 @@ class SlowValues:
             )
             since = windows.values(incident.endpoint, incident.opened, now, "", "", labels)
             found.harm[incident.id] = harm(earlier_values, since)
+        if began >= self._estimates_due:
+            self._estimates_due = began + ESTIMATES_EVERY
+            self._estimate(settings, now)
         found.at = time.monotonic()
         self._due = max(self._due, found.at + SHARE_OF_TIME * (found.at - began))
         return found
+
+    def _estimate(self, settings: Settings, now: float) -> None:
+        """Keep what quality is thought to be before labels come, and compare earlier estimates with labels that have."""
+        from tidegate.metrics.quality.estimates import record
+
+        for endpoint, watched in settings.endpoints.items():
+            try:
+                record(self._layout, endpoint, watched.versions, now, rules=watched.monitoring.labels)
+            except Exception as exc:  # as with windows: the next time tries again
+                sys.stderr.write(f"monitor: estimates of {endpoint}: {type(exc).__name__}: {exc}\n")
 
 
 class _Read:

@@ -6,6 +6,7 @@ import pytest
 from journal_maker import MATRIX, START, label, prediction, route, tensor, write
 
 from tidegate.errors import ConfigError, NotFound
+from tidegate.metrics import registry
 from tidegate.metrics.quality.errors import errors_since
 from tidegate.metrics.quality.rows import FoundOut, find_roles, labelled
 from tidegate.metrics.quality.window import load, metrics_of, quality, values
@@ -211,3 +212,19 @@ def test_the_known_delay_of_a_rise_in_errors() -> None:
         detector.update(int(wrong[50_000 + seen]), 1)
         seen += 1
     assert 25_000 < seen < 25_000 + 2000  # the grid of promotions reaches further up, and so takes longer here
+
+
+def test_a_metric_of_a_third_party_comes_by_its_entry_point(monkeypatch: pytest.MonkeyPatch) -> None:
+    from importlib.metadata import EntryPoint
+
+    mine = EntryPoint("quality.cost", f"{__name__}:Cost", "tidegate.metrics")
+    monkeypatch.setattr(registry, "entry_points", lambda group: [mine] if group == "tidegate.metrics" else [])
+    for kept in (registry._names, registry._metrics):
+        kept.cache_clear()
+    try:
+        assert registry.parse("quality.cost").metric == "quality.cost"
+        columns, rows = frame({"p": [0.9, 0.2, 0.7, 0.1]}, [1, 1, 0, 0])
+        assert quality(rows, find_roles(columns, rows, FoundOut()))["quality.cost"].value == pytest.approx(3.0)
+    finally:
+        for kept in (registry._names, registry._metrics):
+            kept.cache_clear()
