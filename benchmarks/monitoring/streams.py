@@ -299,9 +299,8 @@ def main() -> None:
     content = {
         "machine": describe(), "seed": SEED,
         "clean": hundredfold(given.small) + too_low(given.small) + clean(given.small), "power": power(given.small),
-        "seconds": 0.0,
     }  # fmt: skip
-    content["seconds"] = round(time.perf_counter() - begun, 1)
+    content["note"] = f"{time.perf_counter() - begun:.0f} s."
     if not given.small:
         (HERE / "results").mkdir(exist_ok=True)
         (HERE / "results" / "streams.json").write_text(json.dumps(content, indent=1) + "\n")
@@ -310,13 +309,14 @@ def main() -> None:
 
 def page(content: dict[str, Any]) -> str:
     """ALARMS.md."""
+    said_of = ", ".join(str(content["machine"][key]) for key in ("date", "machine", "commit"))
     lines = [
         "# Streaming detectors: false alarms, and rows to an alarm", "",
         "Written by `python -m benchmarks.monitoring.streams` (`--small` writes nothing). Simulated rows through the detectors "
         "of `tidegate.detectors`; the others' rules by their formulas (`stream_rules.py`).", "",
-        f"{content['machine']}; seed {content['seed']}; {content['seconds']:.0f} s.", "",
+        f"{said_of}; seed {content['seed']}. {content['note']}", "",
         f"## Clean streams: share with an alarm, against a budget of {BUDGET:g} a stream", "",
-        f"{STREAMS} streams of {ROWS:,} rows against a reference of {REFERENCE:,} (where not said otherwise); an alarm is M >= A with "
+        f"Streams of {ROWS:,} rows against a reference of {REFERENCE:,} (where not said otherwise); an alarm is M >= A with "
         "A = rows / budget, in blocks of 16 rows. Bounds: Clopper & Pearson, 99% each.", "",
         "| case | streams | alarms | 99% bounds | highest ln M (limit) | within budget |", "| --- | --- | --- | --- | --- | --- |",
     ]  # fmt: skip
