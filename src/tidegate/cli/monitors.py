@@ -527,10 +527,15 @@ def _tell(one: Suggestion, number: int, of: int) -> None:
 
     console, metric, rule = out(), one.monitor.metric, one.monitor.rule
     console.print(f"\n{number}/{of}  {one.wrong}", markup=False, style="bold")
-    console.print(f"  {metric}: {one.statistic} {one.why}", markup=False)
-    limits = {rule.max, rule.min} if rule is not None else set()
+    console.print(f"  {metric}: {one.statistic}", markup=False)
+    console.print(f"  {one.why}", markup=False, style="dim")
+    limits = {("max", rule.max), ("min", rule.min)} if rule is not None else set()
+    words = {"max": "above", "min": "below"}
     shown = [
-        ("*" if c.threshold in limits else " ", registry.shown(metric, c.threshold), f"{c.alarms}", f"{c.real}" if c.real else "")
+        (
+            "*" if (c.bound, c.threshold) in limits else " ", f"{words[c.bound]} {registry.shown(metric, c.threshold)}",
+            f"{c.alarms}", f"{c.real}" if c.real else "",
+        )
         for c in one.candidates
     ]  # fmt: skip
     console.print(table(("", "threshold", "alarms in the past", "of real incidents"), shown, right=("threshold",)))

@@ -4,9 +4,9 @@
                                                                               |
     alarm.advance over the past: table of value -> alarms <-------------------+--> Suggestion with the one proposed
 
-A candidate is judged by the alarms that it would have raised over the past, by the very function that raises them live. Proposed is
-the tightest candidate that would have raised none beyond those of incidents that people called real; where history is short the
-proposal keeps farther away: the quantile of the past plus as much again as the values vary.
+A candidate is judged by the alarms that it would have raised over the past, by the very function that raises them live. Proposed
+is the tightest beyond all quiet values of the past that would have raised none but those of incidents that people called real; where
+history is short the candidates keep farther away.
 """
 
 from __future__ import annotations
@@ -33,6 +33,8 @@ class Candidate(msgspec.Struct, frozen=True):
     """A threshold and the alarms it would have raised over the past; of those, how many while a real incident was open."""
 
     threshold: float
+    bound: str
+    """max or min"""
     alarms: int
     real: int = 0
     seconds: float = 0.0
@@ -65,6 +67,8 @@ class Worry(msgspec.Struct, frozen=True):
     floor: float = 0.0
     """The least limit worth waking somebody for (shares: 0.005 is half a percent)."""
     severity: str = "ticket"
+    scatter: float = 0.02
+    """How far the value may wander at least, as a share of its usual size, whatever a short past says."""
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -79,8 +83,8 @@ def worries(profile: Profile, reference: Reference | None = None) -> list[Worry]
     found = [
         Worry("the model answers, but says nothing", "output.null", "max", 600.0, 600.0, 0.01, "page"),
         Worry("callers fail", "software.errors", "max", 600.0, 300.0, 0.01, "page"),
-        Worry("answers take too long", "software.latency.p99", "max", 600.0, 600.0, 0.005, "page"),
-        Worry("callers stop sending, or send far more than ever", "input.volume", "both"),
+        Worry("answers take too long", "software.latency.p99", "max", 600.0, 600.0, 0.005, "page", 0.1),
+        Worry("callers stop sending, or send far more than ever", "input.volume", "both", scatter=0.25),
     ]
     columns = profile.columns
     for name, column in sorted(columns.items()):
@@ -178,7 +182,8 @@ def outcome(
     limit = monitor.rule.max if monitor.rule is not None and monitor.rule.max is not None else None
     low = monitor.rule.min if monitor.rule is not None else None
     return Candidate(
-        limit if limit is not None else low if low is not None else math.nan, len(fired), true,
+        limit if limit is not None else low if low is not None else math.nan, "max" if limit is not None else "min",
+        len(fired), true,
         sum(end - start + step for start, end in fired),
     )  # fmt: skip
 
@@ -208,9 +213,13 @@ def _suggestion(
     bounds: dict[str, float] = {}
     for bound, candidates in (("max", high), ("min", low)):
         results = [outcome(_with(made, {bound: c}), values, times, step, real) for c in candidates]
-        chosen = next((n for n, r in enumerate(results) if r.alarms == r.real), len(results) - 1)
+        # A limit among the values of the past would be passed soon: only those beyond all of them are proposed.
+        beyond = float(quiet.max()) if bound == "max" else -float(quiet.min())
+        sign = 1.0 if bound == "max" else -1.0
+        outside = [n for n, c in enumerate(candidates) if sign * c > beyond] or list(range(len(candidates)))
         if results:
-            bounds[bound] = candidates[min(chosen, len(results) - 1)]
+            chosen = next((n for n in outside if results[n].alarms == results[n].real), outside[-1])
+            bounds[bound] = candidates[chosen]
         table += results
     if not bounds or ("max" in bounds and "min" in bounds and bounds["min"] >= bounds["max"]):
         return None
@@ -230,7 +239,7 @@ def _candidates(quiet: np.ndarray[tuple[int], np.dtype[np.float64]], worry: Worr
     """Limits from tight to loose: quantiles of the past, then ever farther beyond its extremes."""
     usual = float(np.median(quiet))
     highest, lowest = float(quiet.max()), float(quiet.min())
-    scatter = max(float(quiet.std()), abs(usual) * 0.02, 1e-9)
+    scatter = max(float(quiet.std()), abs(usual) * worry.scatter, 1e-9)
     extra = 1.0 if len(quiet) >= ENOUGH else 3.0
     share = registry.unit_of(worry.metric) == "share"
     up: list[float] = []
