@@ -376,7 +376,7 @@ def prove(
     endpoint: Some = None,
     runs: Annotated[int, typer.Option("--runs", min=1, max=1000, help="How many permutations.")] = 5,
     rows: Annotated[int, typer.Option("--rows", min=400, help="The newest rows of the log to use.")] = 100_000,
-    seed: Annotated[int, typer.Option("--seed")] = 0,
+    seed: Annotated[int, typer.Option("--seed", help="Of the random orders: the same seed, the same replay.")] = 0,
     project: ProjectOption = None,
     json: JsonOption = False,
 ) -> None:
