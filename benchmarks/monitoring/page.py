@@ -67,18 +67,24 @@ def report(content: dict[str, Any]) -> str:
             ratio = "" if name == "tidegate" else f"{median(seconds) / ours:,.1f}x"
             spent = [one["cpu_seconds"] for one in rounds if "cpu_seconds" in one]
             cpu = f"{median(spent):.2f}" if spent else "-"
-            added, whole = (max(one[key] for one in rounds) for key in ("added_mb", "rss_mb"))
+            added, whole = (_most(rounds, key) for key in ("added_mb", "rss_mb"))
             lines.append(
-                f"| {int(rows):,} | {name} {rounds[0]['version']} | {median(seconds):.2f}{spread} | {ratio} | {cpu} | {len(seconds)} | {added:,.0f} | {whole:,.0f} | {rounds[0]['drifted']} |"
+                f"| {int(rows):,} | {name} {rounds[0]['version']} | {median(seconds):.2f}{spread} | {ratio} | {cpu} | {len(seconds)} | {added} | {whole} | {rounds[0].get('drifted', '-')} |"
             )
         cells = [
-            f"{median(one['load_seconds'] for one in systems[name]):.2f}" if systems.get(name) else "-"
+            f"{median(one['load_seconds'] for one in systems[name]):.2f}"
+            if systems.get(name) and all("load_seconds" in one for one in systems[name])
+            else "-"
             for name in ("tidegate", "evidently", "nannyml")
         ]
         loads.append(f"| {int(rows):,} | {' | '.join(cells)} |")
     note = "\nThe bar is 20x at 1,000,000 rows."
     alone = all(list(systems) == ["tidegate"] for systems in content["found"].values())
     return "\n".join([*lines, *loads, "" if alone else note])
+
+
+def _most(rounds: list[dict[str, Any]], key: str) -> str:
+    return f"{max(one[key] for one in rounds):,.0f}" if all(key in one for one in rounds) else "-"
 
 
 def alarms(content: dict[str, Any]) -> str:

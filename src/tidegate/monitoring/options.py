@@ -135,7 +135,6 @@ class MonitoringOptions(Options):
     dead_man: Duration = Field(
         600.0, description="An endpoint that usually has traffic and had none this long is an alarm."
     )
-    audit: float = Field(0.01, ge=0, le=1, description="Share of predictions proposed for labelling, at random.")
     retention: Retention = Field(default_factory=Retention)
 
     @model_validator(mode="before")

@@ -26,5 +26,6 @@ class LogOptions(Options):
     blobs: Literal["all", "sample", "none"] = Field("all", description="Which large payloads to keep.")
     blob_sample: float = Field(0.01, ge=0, le=1, description="Share of payloads kept when blobs is `sample`.")
     personal: list[str] = Field(
-        [], description="Columns that hold personal data: they are in no profile and no reference, as sketches keep values."
+        [],
+        description="Columns that hold personal data: they are in no profile and no reference, as sketches keep values.",
     )
