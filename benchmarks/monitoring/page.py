@@ -80,7 +80,10 @@ def report(content: dict[str, Any]) -> str:
         loads.append(f"| {int(rows):,} | {' | '.join(cells)} |")
     note = "\nThe bar is 20x at 1,000,000 rows."
     alone = all(list(systems) == ["tidegate"] for systems in content["found"].values())
-    return "\n".join([*lines, *loads, "" if alone else note])
+    if not any(cell != "-" for line in loads[3:] for cell in line.split(" | ")[1:]):
+        loads = []
+    said = [f"\n**{content['note']}**"] if "note" in content else []
+    return "\n".join([*lines, *loads, "" if alone else note, *said])
 
 
 def _most(rounds: list[dict[str, Any]], key: str) -> str:
