@@ -415,7 +415,11 @@ class Supervisor:
 
     def _shut_down(self) -> None:
         drain = self._project.server.drain_timeout + 5.0
-        for kinds, patience in ((("gateway",), drain), (("controller", "monitor", "web", "runner"), 10.0), (("ingest",), 60.0)):
+        for kinds, patience in (
+            (("gateway",), drain),
+            (("controller", "monitor", "web", "runner"), 10.0),
+            (("ingest",), 60.0),
+        ):
             chosen = [child for child in self._children.values() if child.kind in kinds]
             for child in chosen:
                 child.terminate()

@@ -155,7 +155,7 @@ def test_a_person_named_by_an_input_is_erased_everywhere(system: System) -> None
     assert system.post("/v2/models/named/feedback", label).status == 200
     ingested(system, "named", kept)
     assert files_with(system, b"Xanthippe")
-    report = erase(system.layout, "Xanthippe")
+    report = erase_subject(system.layout, "Xanthippe", None, actor="test")
     assert report.predictions == {"named": 3} and report.journal_lines >= 4
     assert not files_with(system, b"Xanthippe"), files_with(system, b"Xanthippe")
     left = query(system.layout, "select prediction_id from named")["prediction_id"].to_list()

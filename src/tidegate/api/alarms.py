@@ -15,7 +15,7 @@ from tidegate.api.state import control_of
 
 router = APIRouter(prefix="/api", responses=RESPONSES, tags=["alarms"])
 
-Id = Annotated[int, Path(ge=1, description="The incident's number")]
+Id = Annotated[int, Path(ge=1, le=2**62, description="The incident's number")]
 
 
 class NoteRequest(Body):

@@ -14,7 +14,14 @@ router = APIRouter(responses=RESPONSES, tags=["status"])
 @router.get(
     "/metrics",
     response_class=Response,
-    responses={200: {"content": {"application/openmetrics-text": {"schema": {"type": "string"}}}}},
+    responses={
+        200: {
+            "content": {
+                "application/openmetrics-text": {"schema": {"type": "string"}},
+                "text/plain": {"schema": {"type": "string"}},
+            }
+        }
+    },
 )
 def metrics(request: Request, actor: Viewer) -> Response:
     """All counters and gauges as OpenMetrics (or Prometheus' older text, where Accept asks for it)."""

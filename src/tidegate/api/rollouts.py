@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Query, Request
+from fastapi import APIRouter, Path, Query, Request
 
 from tidegate.api.bodies import FreezeRequest, PromoteRequest, ReasonRequest, StartRequest, UndoRequest
 from tidegate.api.errors import RESPONSES
@@ -14,7 +14,7 @@ from tidegate.api.state import control_of
 
 router = APIRouter(prefix="/api", responses=RESPONSES, tags=["rollouts"])
 
-Id = Annotated[int | None, Query(ge=1, description="An earlier rollout; the newest by default")]
+Id = Annotated[int | None, Query(ge=1, le=2**62, description="An earlier rollout; the newest by default")]
 
 
 @router.get("/rollouts")
@@ -41,7 +41,7 @@ def status(request: Request, endpoint: Name, actor: Viewer, id: Id = None) -> di
 
 
 @router.get("/rollouts/{id}/verify")
-def verify(request: Request, id: int, actor: Viewer) -> dict[str, Any]:
+def verify(request: Request, id: Annotated[int, Path(ge=1, le=2**62)], actor: Viewer) -> dict[str, Any]:
     """Judge every decision once more from the counts that are kept."""
     from tidegate.rollout.verify import verify as again
 
