@@ -107,6 +107,7 @@ def test_an_interrupt_ends_all_that_was_started(workdir: Path) -> None:
     assert left_of(workdir) == []
 
 
+@pytest.mark.slow
 def test_without_once_it_stays_up_and_says_so_when_the_system_dies(workdir: Path) -> None:
     process = start(workdir, "--no-rollouts", rows=10)
     assert process.stdout is not None
