@@ -56,6 +56,12 @@ class Categorical:
         self.codes = {name: number for number, name in enumerate(names)}
         self.known = set(counts)
         self.complete = len(counts) < 1000
+        rest = {name: len(names) for name in counts if name not in self.codes} if self.complete else {}
+        mapping = {**self.codes, **rest}
+        self._from, self._to = (
+            pl.Series(list(mapping), dtype=pl.String),
+            pl.Series(list(mapping.values()), dtype=pl.Int64),
+        )
         named = [counts[name] for name in names]
         other = max(usual.present - sum(named), 0)
         # Of rows to come, as many are of a value never seen as were of one seen once (Good 1953): taken from the rare ones.
@@ -73,15 +79,10 @@ class Categorical:
             texts = pl.select(
                 pl.when(whole.cast(pl.Float64) == series).then(whole.cast(pl.String)).otherwise(texts)
             ).to_series()
-        if self.complete:
-            rest = {name: named for name in self.known if name not in self.codes}
-            missing, unknown = named + 2, named + 1
-        else:
-            rest, missing, unknown = {}, named + 2, named
-        mapping = {**self.codes, **rest}
-        if not mapping:
+        missing, unknown = named + 2, named + 1 if self.complete else named
+        if not len(self._from):
             return np.where(texts.is_null().to_numpy(), missing, unknown)
-        codes = texts.replace_strict(list(mapping), list(mapping.values()), default=unknown, return_dtype=pl.Int64)
+        codes = texts.replace_strict(self._from, self._to, default=unknown, return_dtype=pl.Int64)
         return np.where(texts.is_null().to_numpy(), missing, codes.to_numpy()).astype(np.intp)
 
 

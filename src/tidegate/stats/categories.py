@@ -1,6 +1,6 @@
 """Have the shares of categories moved? An e-detector with learned bets against a fixed reference.
 
-    counts of a block --> f(c) = clip(q(c) / p(c), low, high)   q: shares of the blocks before it (two speeds of forgetting)
+    counts of a block --> f(c) = clip(q(c) / p(c), low, high)   q: shares of the rows before (two speeds of forgetting)
     Shiryaev-Roberts M <- (M + 1) prod f,  fixed start S <- (S + w_b) prod f      as in tidegate.stats.shift
 
 The null is every distribution within eps of the reference in total variation: eps covers the reference's own sampling error
@@ -30,6 +30,8 @@ MOST = 40
 """Categories watched by name; the others are one, as is what the reference hasn't."""
 RECENT = 2000.0
 CHUNK = 2048
+STRIDE = 4
+"""Blocks for which a bet stands."""
 
 
 class State(msgspec.Struct):
@@ -45,6 +47,8 @@ class State(msgspec.Struct):
     rows: int = 0
     since: int = 0
     peak: float = -math.inf
+    gathered: list[int] = []
+    """Counts since the bet was last made, [K] or none."""
 
 
 def band(rows: int, categories: int, delta: float = DELTA) -> float:
@@ -115,32 +119,52 @@ def feed(state: State, bets: Bets, codes: npt.NDArray[np.intp]) -> None:
 
 
 def _advance(state: State, bets: Bets, counts: Counts) -> None:
-    gains = np.empty((2, len(counts)))
-    starts = np.empty((2, len(counts)))
+    """Blocks [blocks, K]. The bet is made anew every STRIDE blocks, from what came before them."""
+    begun = state.blocks % STRIDE
+    group = (begun + np.arange(len(counts))) // STRIDE
+    sums = np.add.reduceat(counts, np.flatnonzero(np.diff(group, prepend=-1)), axis=0)
+    if state.gathered:
+        sums[0] += np.asarray(state.gathered)
+    ended = (begun + len(counts)) // STRIDE
+    gains, starts = [], []
     for speed, memory in enumerate(MEMORY):
-        keep = 1.0 - BLOCK / memory
+        keep = (1.0 - BLOCK / memory) ** STRIDE
         kept = np.asarray(state.bets[speed])
-        shares = np.empty(counts.shape)
-        for b, row in enumerate(counts):
-            shares[b] = kept
-            kept = kept * keep + row
+        shares = np.empty(sums.shape)
+        for number, row in enumerate(sums):
+            shares[number] = kept
+            if number < ended:
+                kept = kept * keep + row
         state.bets[speed] = kept.tolist()
         shares += 0.5 * bets.usual
         shares /= shares.sum(axis=1, keepdims=True)
         found, active = bets.gains(shares)
-        gains[speed] = (found * counts).sum(axis=1)
-        starts[speed] = np.where(active, 0.0, -np.inf)  # without a bet nothing starts: M must not grow by waiting
-    log_m, log_s = np.asarray(state.log_m), np.asarray(state.log_s)
-    for b in range(len(counts)):
-        number = state.blocks
-        log_m = np.minimum(np.logaddexp(log_m, starts[:, b]) + gains[:, b], CAP)
-        log_s = np.minimum(np.logaddexp(log_s, -math.log((number + 1.0) * (number + 2.0))) + gains[:, b], 600.0)
+        gains.append((found[group] * counts).sum(axis=1).tolist())
+        # without a bet nothing starts: M must not grow by waiting
+        starts.append(np.where(active[group], 0.0, -np.inf).tolist())
+    state.gathered = sums[-1].tolist() if (begun + len(counts)) % STRIDE else []
+    _bet(state, gains, starts)
+
+
+def _bet(state: State, gains: list[list[float]], starts: list[list[float]]) -> None:
+    m, s = list(state.log_m), list(state.log_s)
+    for fast, slow, fast_starts, slow_starts in zip(*gains, *starts, strict=True):
+        first = -math.log((state.blocks + 1.0) * (state.blocks + 2.0))
+        m = [min(_add(m[0], fast_starts) + fast, CAP), min(_add(m[1], slow_starts) + slow, CAP)]
+        s = [min(_add(s[0], first) + fast, 600.0), min(_add(s[1], first) + slow, 600.0)]
         state.blocks += 1
-        mixed = float(np.logaddexp(log_m[0], log_m[1])) - math.log(2.0)
+        mixed = _add(m[0], m[1]) - math.log(2.0)
         if mixed < CHANCE:
             state.since = state.blocks
         state.peak = max(state.peak, mixed)
-    state.log_m, state.log_s = log_m.tolist(), log_s.tolist()
+    state.log_m, state.log_s = m, s
+
+
+def _add(a: float, b: float) -> float:
+    """ln(e^a + e^b); two numbers at a time are faster without NumPy."""
+    if a < b:
+        a, b = b, a
+    return a if b == -math.inf else a + math.log1p(math.exp(b - a))
 
 
 def log_m(state: State) -> float:
