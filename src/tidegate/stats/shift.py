@@ -235,7 +235,7 @@ def _advance(states: Sequence[State], bets: Sequence[Bets], sums: Matrix) -> Non
 def _mix(logs: Matrix) -> Matrix:
     weighed = logs + _WEIGHTS
     most = weighed.max(axis=-1)
-    with np.errstate(invalid="ignore"):
+    with np.errstate(invalid="ignore", divide="ignore"):
         total = most + np.log(np.exp(weighed - np.where(np.isfinite(most), most, 0.0)[..., None]).sum(axis=-1))
     return np.where(np.isfinite(most), total, -np.inf)
 
