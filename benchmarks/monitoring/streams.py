@@ -290,6 +290,15 @@ def said(row: dict[str, Any]) -> None:
     print(time.strftime("%H:%M:%S"), row, flush=True)
 
 
+def _plain(value: Any) -> Any:
+    """JSON has no infinities: null is `not within these rows`."""
+    if isinstance(value, dict):
+        return {key: _plain(item) for key, item in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(item) for item in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
 def main() -> None:
     """Run all of it."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.monitoring.streams", description=__doc__)
@@ -303,7 +312,7 @@ def main() -> None:
     content["note"] = f"{time.perf_counter() - begun:.0f} s."
     if not given.small:
         (HERE / "results").mkdir(exist_ok=True)
-        (HERE / "results" / "streams.json").write_text(json.dumps(content, indent=1) + "\n")
+        (HERE / "results" / "streams.json").write_text(json.dumps(_plain(content), indent=1) + "\n")
         (HERE / "ALARMS.md").write_text(page(content))
 
 

@@ -11,6 +11,8 @@ meanwhile.
 
 from __future__ import annotations
 
+import contextlib
+import ctypes
 import os
 import signal
 import sys
@@ -50,6 +52,7 @@ def load_options(layout: Layout, text: str | None = None) -> LogOptions:
         raise ConfigError(f"the log's options can't be read: {exc}") from exc
 
 
+TRIM_EVERY = 10.0
 NICE = 10
 """Nothing waits for ingest, and answers wait for the cores: when there are too few, it catches up later."""
 
@@ -70,6 +73,7 @@ class Process:
         self._expire_at = 0.0
         self._options_stamp = 0
         self._looked = False
+        self._trimmed = 0.0
 
     def run(self) -> int:
         """Until `stop` is set; 0 when the last cycle went well. The caller holds run/ingest.lock."""
@@ -129,6 +133,16 @@ class Process:
                 f"{damage.length} bytes skipped: {damage.reason}"
             )
         drop_segments(self.layout, self.options, self._cycle.folded(self._committed))
+
+    def _give_back(self) -> None:
+        """Freed memory, to the system. A batch is a million small pieces among a few that stay: without this the heap grows
+        for hours (17 MB a minute at 5,000 rows a second), though nothing is kept."""
+        now = time.monotonic()
+        if now - self._trimmed < TRIM_EVERY:
+            return
+        self._trimmed = now
+        with contextlib.suppress(OSError, AttributeError):  # another C library than glibc
+            ctypes.CDLL(None).malloc_trim(0)
 
     def _keep(self) -> None:
         now = time.monotonic()
