@@ -56,10 +56,13 @@ def audit_screen(asked: Audit, file: Path | None) -> None:
     if file is None:
         shown = [row for row in asked.sample if not row.labelled][:20]
         rows = [(row.prediction_id, str(row.row), row.version, _when(row.time)) for row in shown]
-        screen.print(table(("prediction id", "row", "version", "time"), rows, right=("row",)))
+        if rows:
+            screen.print(table(("prediction id", "row", "version", "time"), rows, right=("row",)))
         left = asked.asked - asked.labelled - len(shown)
         if left > 0:
             note().print(f"and {left:,} more; --file ids.csv writes all", markup=False)
+    if asked.labelled >= asked.asked:
+        return
     note().print("send the labels as feedback; `tidegate quality` then corrects its estimate by them", markup=False)
 
 

@@ -111,6 +111,11 @@ def render(view: StatusView) -> Any:
     ]
     parts += [Text(f"waiting: {reason}", style="yellow") for reason in view.waiting]
     parts += [Text(f"failed: {reason}", style="red") for reason in view.failed]
+    said = [*view.waiting, *view.failed]
+    whole = {v.reason: f"{v.model}:{v.version}" for v in view.versions}
+    whole = {p.reason: p.name for p in view.processes if p.kind != "runner"} | whole
+    cut = {reason: name for reason, name in whole.items() if _short(reason) != reason}
+    parts += [Text(f"{n}: {r}", style="red") for r, n in cut.items() if not any(r in line for line in said)]
     return Group(*parts)
 
 
@@ -157,7 +162,7 @@ def _versions(view: StatusView) -> Any:
     rows = [
         (
             f"{v.model}:{v.version}", state(v.state), v.platform, f"{v.ready}/{v.replicas}", str(v.restarts),
-            size(v.rss), f"{v.load_seconds:.2f} s" if v.load_seconds else "-", v.reason,
+            size(v.rss), f"{v.load_seconds:.2f} s" if v.load_seconds else "-", _short(v.reason),
         )
         for v in view.versions
     ]  # fmt: skip
@@ -170,12 +175,21 @@ def _processes(view: StatusView) -> Any:
         (
             p.kind if p.kind != "runner" else f"runner {p.model}:{p.version}",
             p.name if p.kind != "runner" else str(p.replica),
-            state(p.state), str(p.pid or "-"), ago(p.uptime), str(p.restarts), size(p.rss), p.reason,
+            state(p.state), str(p.pid or "-"), ago(p.uptime), str(p.restarts), size(p.rss), _short(p.reason),
         )
         for p in view.processes
     ]  # fmt: skip
     columns = ("process", "name", "state", "pid", "up", "restarts", "memory", "why")
     return table(columns, rows, right=("pid", "up", "restarts", "memory"))
+
+
+def _short(reason: str) -> str:
+    """A reason as a cell holds it: a long one stands below the tables.
+
+    >>> _short("killed"), _short("the file would build types that nobody knows")
+    ('killed', 'see below')
+    """
+    return reason if len(reason) <= 24 else "see below"
 
 
 def _log(view: StatusView) -> Any:

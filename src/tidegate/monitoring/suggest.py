@@ -214,9 +214,12 @@ def _suggestion(
     for bound, candidates in (("max", high), ("min", low)):
         results = [outcome(_with(made, {bound: c}), values, times, step, real) for c in candidates]
         # A limit among the values of the past would be passed soon: only those beyond all of them are proposed.
+        # Of a short history rounding alone may put one there: a limit has to be clear of it.
         beyond = float(quiet.max()) if bound == "max" else -float(quiet.min())
+        clear = beyond + (0.1 * abs(beyond) if len(quiet) < ENOUGH else 0.0)
         sign = 1.0 if bound == "max" else -1.0
-        outside = [n for n, c in enumerate(candidates) if sign * c > beyond] or list(range(len(candidates)))
+        outside = [n for n, c in enumerate(candidates) if sign * c > clear]
+        outside = outside or [n for n, c in enumerate(candidates) if sign * c > beyond] or list(range(len(candidates)))
         if results:
             chosen = next((n for n in outside if results[n].alarms == results[n].real), outside[-1])
             bounds[bound] = candidates[chosen]

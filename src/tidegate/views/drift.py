@@ -351,7 +351,7 @@ def _said(view: DriftView) -> DriftView:
         "harmful": f"Harmful: {view.harm.words}.",
         "harmless": f"Harmless so far: {view.harm.words}.",
         "unclear": f"Whether it does harm is unclear: {view.harm.words}.",
-        "unknown": "Whether it does harm is unknown without labels or calibrated scores.",
+        "unknown": "Whether it does harm is unknown.",
     }[view.harm.outcome]
     if not parts:
         unclear = sum(column.outcome == "unclear" for column in view.columns)

@@ -118,7 +118,9 @@ def concept(before: Rows, now: Rows, alpha: float = ALPHA) -> Concept:
         found = matched(np.zeros(len(before.wrong)), before.wrong, np.zeros(len(now.wrong)), now.wrong)
         of = "errors"
     else:
-        return Concept("unknown", "there is neither a score nor an answer to hold the labels against", labels=labels)
+        answered = np.isfinite(now.score).any() or np.isfinite(now.wrong).any()
+        where = "the reference has" if answered else "there is"
+        return Concept("unknown", f"{where} neither a score nor an answer to hold its labels against", labels=labels)
     moved = found.p <= alpha
     change = f"{figure(found.effect)}" if before.kind == "numbers" else f"{100 * found.effect:+.1f} points"
     words = f"{of}: {change}" if moved else f"{of} as before ({change})"
@@ -160,6 +162,10 @@ def harm(before: Rows, now: Rows) -> Harm:
             values.append(expected_auc(p, score))
             errors.append(auc_error(values[-1], float(p.sum()), float(len(p) - p.sum())))
         return _harm("AUC", "scores", values, errors, higher=True)
+    if np.isfinite(now.truth if now.kind == "binary" else now.wrong).sum() >= ENOUGH:
+        return Harm(
+            "unknown", "labels came, but the reference has no labelled answers to compare with; quality has them"
+        )
     return Harm("unknown", "without labels or calibrated scores whether it does harm can't be told")
 
 
