@@ -35,7 +35,7 @@ class SilenceRequest(Body):
     """Alarms whose monitor matches the glob (or whose endpoint does) are told to nobody until then (unix seconds)."""
 
     match: str = Field(min_length=1, max_length=500)
-    until: float
+    until: float = Field(ge=0, le=1e11)
     reason: str = Field(min_length=1, max_length=2000)
 
 

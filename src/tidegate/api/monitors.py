@@ -39,7 +39,7 @@ class MonitorAct(ReasonRequest):
 
     id: str = Field(min_length=1, max_length=500)
     action: Literal["mute", "unmute", "retire", "undo"]
-    until: float = Field(0.0, ge=0, le=1e12)
+    until: float = Field(0.0, ge=0, le=1e11)
 
 
 @router.get("/monitors")

@@ -16,7 +16,10 @@ from tidegate.errors import InvalidRequest
 router = APIRouter(prefix="/api", responses=RESPONSES, tags=["quality"])
 
 Window = Annotated[str, Query(max_length=20, description="Predictions made in the last 12h, 7d, 30d")]
-End = Annotated[float | None, Query(ge=0, description="The window's end, unix seconds; now by default")]
+LONGEST = 3.2e8
+"""Seconds, as the routes of drift have it."""
+MOST_STEPS = 1000
+End = Annotated[float | None, Query(ge=0, le=1e11, description="The window's end, unix seconds; now by default")]
 
 
 @router.get("/endpoints/{endpoint}/quality")
@@ -39,6 +42,10 @@ def read(
     options, segments = label_options(layout, endpoint)
     until = time.time() if end is None else end
     parts = [name.strip() for name in by.split(",") if name.strip()]
+    if step and _seconds(window, "window") / _seconds(step, "step") > MOST_STEPS:
+        raise InvalidRequest(
+            f"step is {step!r}: a window of {window} has more than {MOST_STEPS} of them; take a longer one"
+        )
     found = quality.read(
         layout, endpoint, options, start=until - _seconds(window, "window"), end=until, by=parts, estimated=estimate,
         step=_seconds(step, "step") if step else None, segments=segment or segments,
@@ -77,6 +84,9 @@ def _seconds(text: str, name: str) -> float:
     from tidegate.types.units import parse_duration
 
     try:
-        return parse_duration(text)
+        found = parse_duration(text)
     except ValueError as exc:
         raise InvalidRequest(f"{name}: {exc}") from exc
+    if not 0.0 < found <= LONGEST:
+        raise InvalidRequest(f"{name} is {text!r}; it must be more than nothing, and ten years at most")
+    return found
