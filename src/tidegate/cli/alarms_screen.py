@@ -142,7 +142,7 @@ class Card:
         if one.state == "resolved":
             rows.append(("ended", f"{moment(one.ended)}, it lasted {ago(max(one.ended - one.opened, 0.0))}", ""))
         rows.append(("how sure", self._view.sure, ""))
-        harm, style = HARM.get(one.harm, ("unknown: too few labels have come to tell", "dim"))
+        harm, style = HARM.get(one.harm, ("unknown: the labels before and since it can't tell yet", "dim"))
         rows.append(("harm", harm, style))
         if one.notified:
             rows.append(("told", f"{moment(one.notified)}: {one.told.replace(':', ', ')}", ""))

@@ -203,7 +203,12 @@ def _percent(share: float) -> str:
 
 
 def _number(value: float) -> str:
-    return f"{value:.4g}"
+    """Four digits; in full up to millions.
+
+    >>> _number(22014.3), _number(0.012345), _number(3.2e9)
+    ('22,014', '0.01235', '3.2e+09')
+    """
+    return f"{value:,.0f}" if 1e4 <= abs(value) < 1e7 else f"{value:.4g}"
 
 
 def _many(count: int, what: str) -> str:

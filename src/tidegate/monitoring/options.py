@@ -27,7 +27,7 @@ Share = Annotated[float, BeforeValidator(parse_share), Field(json_schema_extra={
 class BudgetOptions(Options):
     """`budget`: false alarms that the whole project may raise, by monitors without a threshold of their own."""
 
-    false_alarms: float = Field(2.0, gt=0, description="False alarms allowed.")
+    false_alarms: float = Field(2.0, ge=0.001, le=100_000, description="False alarms allowed.")
     per: Literal["day", "week", "month"] = Field("month", description="In this time.")
 
     @property

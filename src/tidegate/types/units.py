@@ -21,6 +21,8 @@ _SIZED = re.compile(r"(\d+(?:\.\d+)?)\s*([KMGT]?I?B?)", re.IGNORECASE)
 def parse_duration(text: str | int | float) -> float:
     """Seconds. A bare number is seconds; units us, ms, s, m, h, d, w, joined freely. Errors: ValueError."""
     if isinstance(text, (int, float)) and not isinstance(text, bool):
+        if not math.isfinite(text):
+            raise ValueError(f"{text} is not a duration; write it as 500ms, 10s, 5m, 2h, 7d or 1h30m")
         if text < 0:
             raise ValueError(f"{text} is negative; a duration is at least 0")
         return float(text)
