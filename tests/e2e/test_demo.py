@@ -88,6 +88,7 @@ def check_rollouts(found: dict[str, Any], said: str) -> None:
         assert f"$ tidegate {typed}" in said
 
 
+@pytest.mark.slow
 def test_an_interrupt_ends_all_that_was_started(workdir: Path) -> None:
     process = start(workdir, "--speed", "20")
     try:

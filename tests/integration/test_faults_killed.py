@@ -113,6 +113,7 @@ def hangs(system: System, version: str) -> bool:
     return beat is not None and beat.busy_since > 0 and time.monotonic() - beat.busy_since > 0.3
 
 
+@pytest.mark.slow
 def test_children_end_when_the_supervisor_is_killed(make_system: Make) -> None:
     made = project()
     made["models"]["row"]["versions"]["1"]["inferenceTimeout"] = "1h"
