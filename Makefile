@@ -9,7 +9,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 UV := $(shell command -v uv 2>/dev/null)
-JOBS ?= 3
+JOBS ?= 2
 
 .PHONY: install demo test test-slow bench check format proto docs clean
 
