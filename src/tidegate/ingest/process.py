@@ -136,8 +136,8 @@ class Process:
         drop_segments(self.layout, self.options, self._cycle.folded(self._committed))
 
     def _give_back(self) -> None:
-        """Memory that nothing needs any more, to the system: while a batch is worked on the collector is off, and what is in
-        cycles (readers of tables, mostly) would stay for hours, 17 MB a minute at 5,000 rows a second."""
+        """Memory that nothing needs any more, to the system: while a batch is worked on the collector is off, and a batch is a
+        million small pieces among a few that stay."""
         now = time.monotonic()
         if now - self._trimmed < TRIM_EVERY:
             return
