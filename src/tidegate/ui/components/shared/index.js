@@ -1,0 +1,5 @@
+// What several components share: figures as text, times, colours of the theme, and a table's cell.
+export * from "./figures.js";
+export * from "./cell.js";
+export * from "./theme.js";
+export * from "./spark.js";
