@@ -65,6 +65,24 @@ def show(request: Request, id: Id, actor: Viewer) -> dict[str, Any]:
     return found
 
 
+@router.get("/alarms/{id}/report")
+def report(request: Request, id: Id, actor: Viewer) -> dict[str, Any]:
+    """One incident in full: the incident, its examples as rows, and what happened when around it."""
+    from tidegate.views import incident
+
+    found: dict[str, Any] = _plain(incident.report(control_of(request).layout, id))
+    return found
+
+
+@router.get("/budget")
+def budget(request: Request, actor: Viewer) -> dict[str, Any]:
+    """The budget of false alarms over the last 30 days: allowed, spent, left; alarms by kind, by day, and the loudest monitors."""
+    from tidegate.views import budget as views
+
+    found: dict[str, Any] = _plain(views.budget(control_of(request).layout))
+    return found
+
+
 @router.post("/alarms/{id}/ack")
 def acknowledge(request: Request, id: Id, body: NoteRequest, actor: Operator) -> dict[str, Any]:
     """Take it on: nobody is told of it again."""

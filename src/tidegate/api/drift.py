@@ -53,6 +53,28 @@ def pace(
     return _plain(measure(control_of(request).layout, endpoint, start=start, end=end, version=version))
 
 
+@router.get("/endpoints/{endpoint}/distributions")
+def distributions(
+    request: Request,
+    endpoint: Name,
+    actor: Viewer,
+    column: Annotated[str, Query(min_length=1, max_length=300, description="As in the prediction log")],
+    start: Time = None,
+    end: Time = None,
+    version: Version = None,
+    against: Annotated[
+        Literal["stored", "previous", "week"], Query(description="The reference, the window before, or a week before")
+    ] = "stored",
+) -> dict[str, Any]:
+    """One column's histogram or categories, usual and now (the last day by default), and how it went over the window."""
+    from tidegate.views.distributions import distribution
+
+    found = distribution(
+        control_of(request).layout, endpoint, column, start=start, end=end, version=version, against=against
+    )
+    return _plain(found)
+
+
 def _plain(value: Any) -> dict[str, Any]:
     """JSON-ready; what is no number is null."""
     found: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(value))

@@ -6,7 +6,7 @@ A change is in force at once. It is written into the project file as well where 
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
 from fastapi import APIRouter, Query, Request
@@ -18,6 +18,9 @@ from tidegate.api.params import Name, Operator, Viewer
 from tidegate.api.state import control_of
 from tidegate.storage.layout import Layout
 from tidegate.types.monitoring import Monitor
+
+if TYPE_CHECKING:
+    from tidegate.monitoring.options import ThresholdOptions
 
 router = APIRouter(prefix="/api", responses=RESPONSES, tags=["monitors"])
 
@@ -32,6 +35,16 @@ class MonitorRequest(Body):
     metric: str = Field(min_length=1, max_length=400)
     threshold: dict[str, Any]
     reason: str = Field("", max_length=2000)
+
+
+class BacktestRequest(Body):
+    """A threshold to try on the past of a monitor (which need not exist yet): from `start` to `end`, or the last `days`."""
+
+    id: str = Field(min_length=1, max_length=500, description="ENDPOINT/METRIC")
+    threshold: dict[str, Any]
+    days: float = Field(30.0, gt=0, le=1000)
+    start: float | None = Field(None, ge=0, le=1e11)
+    end: float | None = Field(None, ge=0, le=1e11)
 
 
 class MonitorAct(ReasonRequest):
@@ -88,30 +101,40 @@ def adaptations(request: Request, actor: Viewer, endpoint: Endpoint = None) -> l
 @router.put("/endpoints/{endpoint}/monitors")
 def put(request: Request, endpoint: Name, body: MonitorRequest, actor: Operator) -> dict[str, Any]:
     """Add a monitor, or change its threshold."""
-    from contextlib import closing
-
-    from tidegate.errors import ConfigError
-    from tidegate.metrics import registry
     from tidegate.monitoring import changes
     from tidegate.monitoring.ids import parse_id
-    from tidegate.monitoring.options import ThresholdOptions
-    from tidegate.storage.profiles import ProfileStore
 
     layout = control_of(request).layout
     parts = parse_id(body.metric)
-    with closing(ProfileStore(layout)) as profiles:
-        registry.check(parts.metric, profiles.columns(endpoint) or None)
-    try:
-        threshold = ThresholdOptions.model_validate(body.threshold)
-    except ValidationError as exc:
-        first = exc.errors()[0]
-        where = ".".join(["threshold", *(str(part) for part in first["loc"])])
-        raise ConfigError(f"{where}: {str(first['msg']).removeprefix('Value error, ')}") from exc
+    _known(layout, endpoint, parts.metric)
+    threshold = _threshold(body.threshold)
     made = changes.fresh(
         endpoint, parts.metric, threshold.rule(), version=parts.version, segment=parts.segment,
         severity=threshold.severity, reason=body.reason,
     )  # fmt: skip
     return _written(layout, changes.put(layout, made, actor=actor))
+
+
+@router.post("/monitor/backtest")
+def backtest(request: Request, body: BacktestRequest, actor: Viewer) -> dict[str, Any]:
+    """The alarms that a threshold would have raised over the past, beside those really raised and what people said of them."""
+    import time
+
+    from tidegate.monitoring import backtest as trial
+    from tidegate.monitoring import changes
+    from tidegate.monitoring.ids import parse_id
+    from tidegate.monitoring.past_values import read
+
+    layout = control_of(request).layout
+    parts = parse_id(body.id)
+    _known(layout, parts.endpoint, parts.metric)
+    threshold = _threshold(body.threshold)
+    end = time.time() if body.end is None else body.end
+    start = max(end - body.days * 86400.0, 0.0) if body.start is None else body.start
+    made = changes.fresh(parts.endpoint, parts.metric, threshold.rule(), version=parts.version, segment=parts.segment)
+    past = read(layout, made, start=start, end=end)
+    found = trial.backtest(past, threshold.rule())
+    return {**_plain(found), "points": _plain(trial.points(past, threshold.rule()))}
 
 
 @router.post("/monitors/adapt")
@@ -142,6 +165,30 @@ def act(request: Request, body: MonitorAct, actor: Operator) -> dict[str, Any]:
     else:
         made = changes.undo(layout, body.id, actor=actor)
     return _written(layout, made)
+
+
+def _known(layout: Layout, endpoint: str, metric: str) -> None:
+    """Errors: ConfigError for a metric, or a column of it, that isn't known."""
+    from contextlib import closing
+
+    from tidegate.metrics import registry
+    from tidegate.storage.profiles import ProfileStore
+
+    with closing(ProfileStore(layout)) as profiles:
+        registry.check(metric, profiles.columns(endpoint) or None)
+
+
+def _threshold(given: dict[str, Any]) -> ThresholdOptions:
+    """Errors: ConfigError naming the field."""
+    from tidegate.errors import ConfigError
+    from tidegate.monitoring.options import ThresholdOptions
+
+    try:
+        return ThresholdOptions.model_validate(given)
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        where = ".".join(["threshold", *(str(part) for part in first["loc"])])
+        raise ConfigError(f"{where}: {str(first['msg']).removeprefix('Value error, ')}") from exc
 
 
 def _written(layout: Layout, made: Monitor) -> dict[str, Any]:
