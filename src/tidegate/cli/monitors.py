@@ -11,6 +11,7 @@ import typer
 from tidegate.cli import complete
 from tidegate.cli.common import JsonOption, Place, ProjectOption, actor
 from tidegate.cli.show import interactive, moment, note, out, print_json, table
+from tidegate.cli.threshold import with_threshold
 from tidegate.errors import ConfigError, NotFound
 
 if TYPE_CHECKING:
@@ -30,15 +31,6 @@ Id = Annotated[str, typer.Argument(metavar="ID", help="ENDPOINT/METRIC, as `tide
 Metric = Annotated[
     str, typer.Argument(metavar="METRIC", help="input.missing.COLUMN, output.null, software.latency.p99, ...")
 ]
-Max = Annotated[str | None, typer.Option("--max", help="An alarm above this: 0.05, 5%, 500ms.")]
-Min = Annotated[str | None, typer.Option("--min", help="An alarm below this.")]
-Hold = Annotated[str | None, typer.Option("--for", help="It must hold this long, such as 10m.")]
-Over = Annotated[str | None, typer.Option("--over", help="The window that the value is taken over (10m).")]
-Against = Annotated[
-    str | None, typer.Option("--relative-to", help="max and min are changes against: reference, week or stable.")
-]
-MinRows = Annotated[int | None, typer.Option("--min-rows", help="A window with fewer rows is no evidence (30).")]
-SeverityOption = Annotated[str | None, typer.Option("--severity", help="page or ticket.")]
 Reason = Annotated[str, typer.Option("--reason", "-m", help="Why; the history keeps it.")]
 Window = Annotated[str, typer.Option("--window", help="How far back to look: 30d, 12h.")]
 
@@ -123,16 +115,11 @@ def show(id: Id, window: Window = "1d", project: ProjectOption = None, json: Jso
 
 
 @monitors.command()
+@with_threshold
 def add(
     endpoint: Endpoint,
     metric: Metric,
-    max_: Max = None,
-    min_: Min = None,
-    for_: Hold = None,
-    over: Over = None,
-    relative_to: Against = None,
-    min_rows: MinRows = None,
-    severity: SeverityOption = None,
+    options: dict[str, Any],
     reason: Reason = "",
     project: ProjectOption = None,
     json: JsonOption = False,
@@ -144,10 +131,6 @@ def add(
     from tidegate.monitoring.ids import parse_id
 
     place = Place(project)
-    options = {
-        "max": max_, "min": min_, "for": for_, "over": over, "relativeTo": relative_to, "minRows": min_rows,
-        "severity": severity,
-    }  # fmt: skip
     parts = parse_id(metric)
     rule, chosen = _rule(options)
     _known_endpoint(place, endpoint)
@@ -161,15 +144,10 @@ def add(
 
 
 @monitors.command()
+@with_threshold
 def edit(
     id: Id,
-    max_: Max = None,
-    min_: Min = None,
-    for_: Hold = None,
-    over: Over = None,
-    relative_to: Against = None,
-    min_rows: MinRows = None,
-    severity: SeverityOption = None,
+    options: dict[str, Any],
     reason: Reason = "",
     project: ProjectOption = None,
     json: JsonOption = False,
@@ -184,10 +162,6 @@ def edit(
 
     place = Place(project)
     now = changes.get(place.applied(), id)
-    options = {
-        "max": max_, "min": min_, "for": for_, "over": over, "relativeTo": relative_to, "minRows": min_rows,
-        "severity": severity,
-    }  # fmt: skip
     if all(value is None for value in options.values()):
         raise typer.BadParameter("name what changes, such as --max 8%", param_hint="--max")
     rule, chosen = _rule(options, now)

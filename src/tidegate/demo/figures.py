@@ -22,7 +22,7 @@ import polars as pl
 
 from tidegate.demo.progress import Moved, Progress
 from tidegate.demo.replay import AGAIN
-from tidegate.demo.train import auc
+from tidegate.stats.auc import auc
 from tidegate.stats.calibration import Calibrator, calibrate
 from tidegate.stats.cbpe import estimate
 from tidegate.storage.layout import Layout

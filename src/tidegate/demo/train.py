@@ -18,6 +18,7 @@ import polars as pl
 
 from tidegate.demo.data import FEATURES, TARGET, TEXT, YEAR
 from tidegate.errors import ConfigError
+from tidegate.stats.auc import auc
 
 TRAINING_YEAR = 2016
 LATER_YEARS = (2016, 2017, 2018)
@@ -116,21 +117,3 @@ def scores(model: Any, rows: pl.DataFrame) -> np.ndarray[Any, np.dtype[np.float6
     """The model's probability of a severe accident, one a row."""
     found: np.ndarray[Any, np.dtype[np.float64]] = model.predict_proba(rows.select(FEATURES).to_pandas())[:, 1]
     return found
-
-
-def auc(labels: np.ndarray[Any, Any], probabilities: np.ndarray[Any, Any]) -> float:
-    """Area under the ROC curve: how often a random positive is scored above a random negative; a tie counts half.
-
-    labels: 0 or 1, shape [n]; probabilities: shape [n]. NaN when only one class is there. (Mann and Whitney, 1947.)
-
-    >>> auc(np.array([0, 0, 1, 1]), np.array([0.1, 0.4, 0.35, 0.8]))
-    0.75
-    """
-    positive = np.asarray(labels) == 1
-    count, others = int(positive.sum()), int((~positive).sum())
-    if not count or not others:
-        return float("nan")
-    _, inverse, sizes = np.unique(probabilities, return_inverse=True, return_counts=True)
-    ends = np.cumsum(sizes)
-    ranks = (ends - (sizes - 1) / 2)[inverse]  # ties share the mean of their ranks
-    return float((ranks[positive].sum() - count * (count + 1) / 2) / (count * others))

@@ -214,7 +214,12 @@ def _metrics() -> dict[str, Any]:
 def _load(group: str, builtin: Mapping[str, str]) -> dict[str, Any]:
     # Later ones win: a third party may not take a built-in's name.
     targets = {**{ep.name: ep.value for ep in entry_points(group=group)}, **builtin}
-    return {id: load_object(target)() for id, target in targets.items()}
+    return {id: made(load_object(target)) for id, target in targets.items()}
+
+
+def made(found: Any) -> Any:
+    """A class is made; an object stands for itself."""
+    return found() if isinstance(found, type) else found
 
 
 def _builtin(group: str) -> dict[str, str]:

@@ -8,20 +8,8 @@ import pytest
 from tests.support import incident_maker
 
 from tidegate.cli import run
-from tidegate.storage.layout import Layout
 from tidegate.storage.monitoring import MonitoringStore
 from tidegate.storage.state import StateStore
-
-
-@pytest.fixture
-def layout(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    for name in ("TIDEGATE_PROJECT", "TIDEGATE_STATE", "FORCE_COLOR"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("COLUMNS", "80")
-    found = Layout(tmp_path / ".tidegate")
-    StateStore(found).close()
-    return found
 
 
 def shown(capsys, *words, code=0):

@@ -8,21 +8,8 @@ import pytest
 from tests.support import rollout_maker as maker
 
 from tidegate.cli import run
-from tidegate.storage.layout import Layout
 from tidegate.storage.rollouts import RolloutStore
-from tidegate.storage.state import StateStore
 from tidegate.types.rollouts import Freeze
-
-
-@pytest.fixture
-def layout(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    for name in ("TIDEGATE_PROJECT", "TIDEGATE_STATE", "FORCE_COLOR"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("COLUMNS", "80")
-    found = Layout(tmp_path / ".tidegate")
-    StateStore(found).close()
-    return found
 
 
 def shown(capsys, *words, code=0):

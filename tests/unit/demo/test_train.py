@@ -9,7 +9,8 @@ import polars as pl
 import pytest
 
 from tidegate.demo import data
-from tidegate.demo.train import Trained, auc, scores, train
+from tidegate.demo.train import Trained, scores, train
+from tidegate.stats.auc import auc
 
 skops = pytest.importorskip("skops.io")
 

@@ -8,11 +8,10 @@ from __future__ import annotations
 from typing import Any
 
 import msgspec
-import numpy as np
 import polars as pl
 
 from tidegate.errors import NotFound
-from tidegate.metrics.base import Events
+from tidegate.metrics.quality.window import events_of
 from tidegate.metrics.registry import event_metrics
 from tidegate.storage.layout import Layout
 from tidegate.storage.log.recent import snapshot
@@ -50,29 +49,16 @@ def read(layout: Layout, endpoint: str) -> Figures:
     asked = found.predictions.filter((pl.col("status") == 200) & (pl.col("role") != "shadow")).select(kept).collect()
     heard = (
         found.feedback.filter(pl.col("type") == "event")
-        .select("prediction_id", "name", "value_double")
+        .select("prediction_id", "name", pl.col("value_double").alias("value"))
         .join(asked.lazy().select("prediction_id"), on="prediction_id", how="semi")
         .collect()
     )
     metrics = event_metrics()
-    events = events_of(asked["prediction_id"].to_list(), heard)
+    events = events_of(asked["prediction_id"].n_unique(), heard)
     figures = [_figure(metrics[id], metrics[id].of(events)) for id in METRICS if id in metrics]
     empty = int((asked["found"] == 0).sum()) if "found" in there else 0
     counts = dict(heard["name"].drop_nulls().value_counts(sort=True).iter_rows())
     return Figures(asked.height, empty, counts, figures)
-
-
-def events_of(predictions: list[str], heard: pl.DataFrame) -> Events:
-    """Which events each prediction had, and the numbers that they came with."""
-    names: dict[str, set[str]] = {}
-    for prediction, name in heard.select("prediction_id", "name").drop_nulls().iter_rows():
-        names.setdefault(prediction, set()).add(name)
-    values = {
-        str(name): part["value_double"].drop_nulls().to_numpy()
-        for (name,), part in heard.drop_nulls("name").partition_by("name", as_dict=True).items()
-    }
-    numbers = {name: np.asarray(found, np.float64) for name, found in values.items()}
-    return Events(len(predictions), [frozenset(names.get(id, ())) for id in predictions], numbers)
 
 
 def _figure(metric: Any, value: Any) -> Figure:

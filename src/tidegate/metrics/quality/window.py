@@ -142,29 +142,29 @@ def metrics_of(task: str, custom: Sequence[str] = ()) -> dict[str, QualityMetric
     """Those that have a meaning for a task, the most telling first. Errors: ConfigError for what is no metric."""
     found = dict(registry.quality_metrics())
     for target in custom:
-        metric = load_object(target)
-        metric = metric() if isinstance(metric, type) else metric
+        metric = registry.made(load_object(target))
         if not all(hasattr(metric, name) for name in ("id", "of", "tasks", "higher_is_better")):
             raise ConfigError(f"{target!r} is no metric: it needs id, help, higher_is_better, tasks and of(rows)")
         found[metric.id] = metric
     return {id: metric for id, metric in found.items() if task in metric.tasks}
 
 
-def events_of(window: Window) -> Events:
-    """What people did with the window's predictions."""
-    ids = window.rows["prediction_id"].unique(maintain_order=True)
-    names = window.events.group_by("prediction_id").agg(pl.col("name").unique())
-    sets = [frozenset(given) for given in names["name"].to_list()]
-    clicks = window.events.filter(pl.col("value").is_not_null())
-    numbers = {str(name[0]): frame["value"].to_numpy().astype(np.float64) for name, frame in clicks.group_by("name")}
-    return Events(len(ids), sets, numbers)
+def events_of(predictions: int, heard: pl.DataFrame) -> Events:
+    """What people did after so many predictions. `heard` has prediction_id, name and value, a row an event."""
+    named = heard.drop_nulls("name")
+    sets = named.group_by("prediction_id").agg(pl.col("name").unique())["name"].to_list()
+    numbers = {
+        str(name): part["value"].to_numpy().astype(np.float64)
+        for (name,), part in named.drop_nulls("value").partition_by("name", as_dict=True).items()
+    }
+    return Events(predictions, [frozenset(names) for names in sets], numbers)
 
 
 def behaviour(window: Window) -> dict[str, Value]:
     """Metrics of events by id; none where no event was ever sent for these predictions (silence is no success)."""
     if not window.events.height:
         return {}
-    events = events_of(window)
+    events = events_of(window.rows["prediction_id"].n_unique(), window.events)
     found = {id: metric.of(events) for id, metric in registry.event_metrics().items()}
     seen = {name for names in events.names for name in names}
     # an event that nobody ever sends is not measured: its rate of 0 would say that all is well

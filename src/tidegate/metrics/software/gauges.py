@@ -2,82 +2,31 @@
 
 from __future__ import annotations
 
-from tidegate.metrics.base import Unit
 from tidegate.metrics.software.host import GAUGES
 from tidegate.profiles.profile import Column, Profile
 from tidegate.types.monitoring import Value
 
 
 class Gauge:
-    """One of them."""
+    """One of them: unit and help as GAUGES says."""
 
-    id = ""
     of_column = False
 
-    @property
-    def unit(self) -> Unit:
-        """As GAUGES says."""
-        return GAUGES[self.id][0]
-
-    @property
-    def help(self) -> str:
-        """As GAUGES says."""
-        return GAUGES[self.id][1]
+    def __init__(self, id: str) -> None:
+        self.id = id
+        self.unit, self.help = GAUGES[id]
 
     def of(self, profile: Profile, column: Column | None = None, reference: Column | None = None) -> Value | None:
         """Always None."""
         return None
 
 
-class Cpu(Gauge):
-    """Of our processes."""
-
-    id = "software.cpu"
-
-
-class Memory(Gauge):
-    """Of our processes."""
-
-    id = "software.memory"
-
-
-class Load(Gauge):
-    """Of the machine."""
-
-    id = "software.load"
-
-
-class OpenFiles(Gauge):
-    """Of our processes."""
-
-    id = "software.open_files"
-
-
-class JournalLag(Gauge):
-    """Of ingest."""
-
-    id = "software.journal_lag"
-
-
-class DiskFree(Gauge):
-    """Of the state folder."""
-
-    id = "software.disk_free"
-
-
-class DiskUsed(Gauge):
-    """Of the state folder."""
-
-    id = "software.disk_used"
-
-
-class Gpu(Gauge):
-    """Of the machine."""
-
-    id = "software.gpu"
-
-
-class GpuMemory(Gauge):
-    """Of the machine."""
-
-    id = "software.gpu_memory"
+CPU = Gauge("software.cpu")
+MEMORY = Gauge("software.memory")
+LOAD = Gauge("software.load")
+OPEN_FILES = Gauge("software.open_files")
+JOURNAL_LAG = Gauge("software.journal_lag")
+DISK_FREE = Gauge("software.disk_free")
+DISK_USED = Gauge("software.disk_used")
+GPU = Gauge("software.gpu")
+GPU_MEMORY = Gauge("software.gpu_memory")

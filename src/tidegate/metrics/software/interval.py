@@ -9,9 +9,8 @@ from __future__ import annotations
 import math
 
 from tidegate.stats import histogram
+from tidegate.stats.intervals import Z, wilson
 from tidegate.types.monitoring import Value
-
-Z = 1.959964
 
 
 def share(count: int, total: int) -> Value | None:
@@ -20,12 +19,7 @@ def share(count: int, total: int) -> Value | None:
     >>> share(0, 100).high < 0.04, share(5, 0)
     (True, None)
     """
-    if total <= 0:
-        return None
-    p = count / total
-    middle = (p + Z * Z / (2 * total)) / (1 + Z * Z / total)
-    half = Z * math.sqrt(p * (1 - p) / total + Z * Z / (4 * total * total)) / (1 + Z * Z / total)
-    return Value(p, total, max(0.0, middle - half) if count else 0.0, min(1.0, middle + half) if count < total else 1.0)
+    return Value(count / total, total, *wilson(count, total)) if total > 0 else None
 
 
 def quantile(counts: dict[int, int], q: float) -> Value | None:

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from tidegate.metrics.base import Unit
 from tidegate.profiles.profile import Column, Profile
-from tidegate.types.monitoring import Value
+from tidegate.types.monitoring import Side, Value
 
 
 class Spread:
     """The standard deviation (n - 1) of the finite values."""
 
-    id = "input.spread"
     unit: Unit = "number"
     help = "Standard deviation of the values."
     of_column = True
+
+    def __init__(self, side: Side) -> None:
+        self.id = f"{side}.spread"
 
     def applies(self, column: Column) -> bool:
         """To numbers."""
@@ -24,3 +26,6 @@ class Spread:
         if column is None or column.kind != "number" or column.present < 2:
             return None
         return Value(column.std, column.present)
+
+
+INPUT, OUTPUT = Spread("input"), Spread("output")
