@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from urllib.parse import urlencode
-
 from nicegui import context, ui
+
+from tidegate.ui.components.links import given, with_values
 
 _STORED = "tidegate_query"
 
@@ -26,10 +25,7 @@ def query(name: str, default: str = "") -> str:
 
 def with_query(**values: object) -> str:
     """This page's address with some values changed; an empty one is left out."""
-    found: Mapping[str, object] = {**_query(), **values}
-    kept = {name: str(value) for name, value in found.items() if value not in (None, "", False)}
-    path = context.client.request.url.path
-    return f"{path}?{urlencode(kept)}" if kept else path
+    return with_values(context.client.request.url.path, {**_query(), **values})
 
 
 def set_query(**values: object) -> None:
@@ -37,8 +33,8 @@ def set_query(**values: object) -> None:
     address = with_query(**values)
     found = _query()
     for name, value in values.items():
-        if value in (None, "", False):
-            found.pop(name, None)
-        else:
+        if given(value):
             found[name] = str(value)
+        else:
+            found.pop(name, None)
     ui.navigate.history.replace(address)

@@ -70,7 +70,7 @@ async def ask(
     cancel: str = "Cancel",
 ) -> dict[str, Any] | None:
     """Show a dialog and wait. The values by field's name, or None. `code` shows something to copy, such as a new key."""
-    data = {
+    data: dict[str, Any] = {
         "title": title,
         "words": words,
         "verb": verb,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import quote, urlencode
 
@@ -23,6 +24,15 @@ def to(*parts: object, **query: Any) -> str:
     >>> to("endpoints", "a/b c", window="1h", role="")
     '/endpoints/a%2Fb%20c?window=1h'
     """
-    path = "/" + "/".join(quote(str(part), safe="") for part in parts)
-    kept = {name.rstrip("_"): value for name, value in query.items() if value not in (None, "", False)}
+    return with_values("/" + "/".join(quote(str(part), safe="") for part in parts), query)
+
+
+def with_values(path: str, query: Mapping[str, object]) -> str:
+    """The path with a query of what isn't None, False or empty; `from_` is written `from`."""
+    kept = {name.rstrip("_"): str(value) for name, value in query.items() if given(value)}
     return f"{path}?{urlencode(kept)}" if kept else path
+
+
+def given(value: object) -> bool:
+    """Whether a value of a query says something: 0 does, None, False and the empty text don't."""
+    return value is not None and value is not False and value != ""
