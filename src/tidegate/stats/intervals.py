@@ -39,7 +39,8 @@ def wilson(good: float, n: float, z: float = Z) -> tuple[float, float]:
     share, n = float(good) / float(n), float(n)
     middle = (share + z * z / (2 * n)) / (1 + z * z / n)
     half = z * math.sqrt(share * (1 - share) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    return max(0.0, middle - half), min(1.0, middle + half)
+    # at the ends rounding would leave the share itself outside its bounds
+    return max(0.0, middle - half) if good > 0 else 0.0, min(1.0, middle + half) if good < n else 1.0
 
 
 def mean(values: Floats, z: float = Z) -> tuple[float, float, float]:

@@ -18,9 +18,9 @@ import numpy as np
 from numpy.typing import ArrayLike
 
 from tidegate.stats.base import EProcess
-from tidegate.stats.mixture import RATIOS, Floats, log_mean
+from tidegate.stats.mixture import Floats
 from tidegate.stats.rate import better
-from tidegate.stats.starts import OneStart
+from tidegate.stats.starts import OverRatios
 from tidegate.types.rollouts import Batch
 
 
@@ -38,7 +38,7 @@ def increments(
     return canary * np.log1p(bet) + stable * np.log1p(-bet * ratio) + twice * np.log1p(-bet * (ratio - 1.0))
 
 
-class Paired(OneStart):
+class Paired(OverRatios):
     """One start, on batches whose `canary` is (neither bad, only the canary, only the stable, both).
 
     >>> process = Paired()
@@ -47,24 +47,11 @@ class Paired(OneStart):
     True
     """
 
-    def __init__(
-        self, ratio: float = 1.0, ratios: Sequence[float] = RATIOS, weights: Sequence[float] | None = None
-    ) -> None:
-        self._ratio = ratio
-        self._ratios = tuple(ratios)
-        self._weights = weights
-        self._logs = np.zeros(len(self._ratios))
-
-    @property
-    def log_e(self) -> float:
-        """ln of the mean over the alternatives."""
-        return float(log_mean(self._logs, self._weights))
-
     def update(self, batch: Batch) -> None:
         """Count the pairs in which at least one version was bad."""
         _, canary, stable, both = pairs(batch.canary)
         if canary or stable or both:
-            self._logs += increments(canary, stable, both, self._ratio, self._ratios)
+            self.logs += increments(canary, stable, both, self.null, self.ratios)
 
 
 class PairedMarginal:

@@ -20,8 +20,8 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import ArrayLike
 
-from tidegate.stats.mixture import RATIOS, Floats, log_mean
-from tidegate.stats.starts import OneStart
+from tidegate.stats.mixture import RATIOS, Floats
+from tidegate.stats.starts import OverRatios
 from tidegate.types.rollouts import Batch
 
 BETTER = tuple(1.0 / ratio for ratio in RATIOS)
@@ -68,7 +68,7 @@ def bad(counts: tuple[int, ...]) -> int:
     return counts[1] if len(counts) > 1 else 0
 
 
-class RateRatio(OneStart):
+class RateRatio(OverRatios):
     """One start of the engine against p_c / p_s <= theta0 (`ratios` above 1) or >= theta0 (`ratios` below 1).
 
     >>> process = RateRatio()
@@ -77,26 +77,13 @@ class RateRatio(OneStart):
     324
     """
 
-    def __init__(
-        self, theta0: float = 1.0, ratios: Sequence[float] = RATIOS, weights: Sequence[float] | None = None
-    ) -> None:
-        self._theta0 = theta0
-        self._ratios = tuple(ratios)
-        self._weights = weights
-        self._logs = np.zeros(len(self._ratios))
-
-    @property
-    def log_e(self) -> float:
-        """ln of the mean over the alternatives."""
-        return float(log_mean(self._logs, self._weights))
-
     def update(self, batch: Batch) -> None:
         """Count the bad units of both arms."""
         canary, stable = bad(batch.canary), bad(batch.stable)
         if not canary and not stable:
             return
-        of_canary, of_stable = _one_unit(batch.share, self._theta0, self._ratios)
-        self._logs += canary * of_canary + stable * of_stable
+        of_canary, of_stable = _one_unit(batch.share, self.null, self.ratios)
+        self.logs += canary * of_canary + stable * of_stable
 
 
 @lru_cache(maxsize=1024)

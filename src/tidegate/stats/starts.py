@@ -11,12 +11,12 @@ without looking ahead, is an e-process. The price of a late start is ln(j(j+1)) 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
 from tidegate.stats.base import EProcess
-from tidegate.stats.mixture import Floats, log_mean
+from tidegate.stats.mixture import RATIOS, Floats, log_mean
 from tidegate.types.rollouts import Batch
 
 
@@ -67,3 +67,23 @@ class OneStart:
 
     def restart(self) -> None:
         """Go on with the one start."""
+
+
+class OverRatios(OneStart):
+    """One start whose alternatives are ratios: ln E is that of their mean, `weights` as given (equal if None).
+
+    `null` is the ratio at the null's boundary; a subclass's `update` adds to `logs`, one of each alternative.
+    """
+
+    def __init__(
+        self, null: float = 1.0, ratios: Sequence[float] = RATIOS, weights: Sequence[float] | None = None
+    ) -> None:
+        self.null = null
+        self.ratios = tuple(ratios)
+        self.weights = weights
+        self.logs = np.zeros(len(self.ratios))
+
+    @property
+    def log_e(self) -> float:
+        """ln of the mean over the alternatives."""
+        return float(log_mean(self.logs, self.weights))

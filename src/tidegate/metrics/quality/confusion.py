@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from tidegate.metrics.base import Labelled
-from tidegate.stats.intervals import RESAMPLES
+from tidegate.stats.intervals import RESAMPLES, wilson
 from tidegate.types.monitoring import Value
 
 Floats = npt.NDArray[np.float64]
@@ -27,6 +27,20 @@ def matrix(rows: Labelled) -> tuple[Floats, list[str]]:
     answer = np.array([place[name] for name in rows.answer.tolist()], np.int64)
     size = len(names)
     return np.bincount(truth * size + answer, minlength=size * size).reshape(size, size).astype(np.float64), names
+
+
+def share_of_hits(rows: Labelled, *, answers: bool) -> Value | None:
+    """Hits of a class / its answers (precision) or its labels (recall); None where the class has none of them.
+
+    Of the positive class with Wilson's interval; of more than two, the classes' average with a bootstrap.
+    """
+    if not len(rows):
+        return None
+    if rows.task != "binary":
+        return of_matrix(rows, lambda hits, labels, said: hits / (said if answers else labels))
+    counts, _ = matrix(rows)
+    hits, of = counts[-1, -1], (counts[:, -1] if answers else counts[-1]).sum()
+    return Value(float(hits / of), int(of), *wilson(hits, of)) if of else None
 
 
 def of_matrix(rows: Labelled, per_class: Callable[[Floats, Floats, Floats], Floats]) -> Value | None:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from tidegate.metrics.base import Labelled
-from tidegate.metrics.quality.confusion import matrix, of_matrix
-from tidegate.stats.intervals import wilson
+from tidegate.metrics.quality.confusion import share_of_hits
 from tidegate.types.monitoring import Value
 
 
@@ -18,10 +17,4 @@ class Recall:
 
     def of(self, rows: Labelled) -> Value | None:
         """None where the class has no label."""
-        if not len(rows):
-            return None
-        if rows.task != "binary":
-            return of_matrix(rows, lambda hits, labels, said: hits / labels)
-        counts, _ = matrix(rows)
-        hits, of = counts[-1, -1], counts[-1].sum()
-        return Value(float(hits / of), int(of), *wilson(hits, of)) if of else None
+        return share_of_hits(rows, answers=False)
