@@ -101,6 +101,10 @@ def label(prediction_id: str, value: Any, **fields: Any) -> FeedbackRecord:
     return FeedbackRecord(**{**given, **fields})
 
 
+def event(prediction_id: str, name: str, value: Any = None, **fields: Any) -> FeedbackRecord:
+    return label(prediction_id, value, type="event", name=name, **fields)
+
+
 def write(layout: Layout, records: Sequence[Any], slot: str = "g0", segment: int = 0) -> Path:
     """Append records (or raw bytes, as they are) to a segment."""
     path = layout.journal / f"{slot}-{segment:08d}.ndjson"

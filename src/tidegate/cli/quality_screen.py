@@ -93,6 +93,11 @@ def _parts(view: QualityView) -> Iterator[RenderableType]:
             used = [i for i in range(6) if i < 2 or any(row[i] for row in rows)]
             made = table([columns[i] for i in used], [[row[i] for i in used] for row in rows])
             yield Padding(made, (0, 0, 0, 2))
+        if group.behaviour:
+            done = [[cell for i, cell in enumerate(_row(figure)) if i < 3] for figure in group.behaviour]
+            kept = 3 if any(row[2] for row in done) else 2
+            columns = ["people", "of predictions", ""]
+            yield Padding(table(columns[:kept], [row[:kept] for row in done]), (0, 0, 0, 2))
         slices = [part for part in view.groups if part.slice and part.version == group.version]
         if slices:
             yield Padding(_slices(slices), (0, 0, 0, 2))

@@ -1,7 +1,8 @@
 """How good the answers were, as far as anybody knows: by version, slice and time of prediction. Read-only.
 
     log + labels --read--> QualityView
-        each version (and slice): every metric with its interval, how many labels it rests on, the share that has come
+        each version (and slice): every metric with its interval, how many labels it rests on, the share that has come,
+        and what people did with the answers (redo, override, click, ...), which needs no labels
         beside it what was estimated without labels, and whether that estimate has earned trust
         corrected by an audit, where a random sample was labelled        worst: the slices where most is wrong
 
@@ -11,7 +12,7 @@ Labels come late, and not at random: rows younger than the maturation time are c
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from contextlib import closing
 from datetime import UTC, datetime
 from typing import Literal
@@ -24,7 +25,8 @@ from tidegate.errors import InvalidRequest
 from tidegate.metrics.quality import estimates
 from tidegate.metrics.quality.estimates import Trust
 from tidegate.metrics.quality.rows import FoundOut, Roles, Rules, labelled
-from tidegate.metrics.quality.window import Window, load, metrics_of, quality
+from tidegate.metrics.quality.window import Window, behaviour, load, metrics_of, of_rows, part, quality
+from tidegate.metrics.registry import event_metrics
 from tidegate.stats import ppi
 from tidegate.storage.layout import Layout
 from tidegate.storage.monitoring import Estimate, MonitoringStore
@@ -57,7 +59,8 @@ class Figure(msgspec.Struct, omit_defaults=True):
 
 
 class Group(msgspec.Struct, omit_defaults=True):
-    """A version, or a slice of one. `matured` rows are old enough for labels to have come; shares are labels / rows."""
+    """A version, or a slice of one. `matured` rows are old enough for labels to have come; shares are labels / rows. `behaviour`
+    holds the metrics of the events that people's deeds were sent as; one that was never sent is not there."""
 
     version: str
     slice: str
@@ -66,6 +69,7 @@ class Group(msgspec.Struct, omit_defaults=True):
     matured: int
     matured_labels: int
     figures: list[Figure] = []
+    behaviour: list[Figure] = []
 
     @property
     def arrived(self) -> float:
@@ -168,13 +172,14 @@ def read(
             "no output column was found that a label could be compared with: name it, labels: {answer: COLUMN}"
         )
     young = now - rules.maturation
+    sent = whole.events["name"].drop_nulls().unique().to_list()
     versions = window["version"].value_counts(sort=True)["version"].to_list()
     step_chunk = step or (until - start) / CHUNKS.get(roles.task if roles else "", 10)
     for number, version in enumerate(versions if "version" in by else [""]):
         mine = window.filter(pl.col("version") == version) if version else window
-        group = _group(version, "", mine, roles, young, custom)
+        group = _group(version, "", of_rows(whole, mine), young, custom, sent)
         view.groups.append(group)
-        if number and roles is not None:
+        if number:
             _against(group, view.groups[0])
         if estimated and roles is not None and version:
             history = whole.rows.filter(pl.col("version") == version)
@@ -182,16 +187,16 @@ def read(
             made = estimates.chunks(whole, endpoint, version, start, until, step_chunk)
             _add_estimates(group, whole, roles, history, mine, made or kept, kept)
             if step:
-                view.points += _points(version, mine, roles, start, until, step, made, custom)
-        elif step and roles is not None:
-            view.points += _points(version, mine, roles, start, until, step, [], custom)
+                view.points += _points(version, of_rows(whole, mine), start, until, step, made, custom, sent)
+        elif step:
+            view.points += _points(version, of_rows(whole, mine), start, until, step, [], custom, sent)
         for column in segments if "slice" in by else ():
             for value in mine[column].value_counts(sort=True)[column].head(VALUES).to_list():
                 where = pl.col(column).is_null() if value is None else pl.col(column) == value
                 named = f"{column} = {'missing' if value is None else value}"
-                part = _group(version, named, mine.filter(where), roles, young, custom)
-                _against(part, group)
-                view.groups.append(part)
+                of_value = _group(version, named, of_rows(whole, mine.filter(where)), young, custom, sent)
+                _against(of_value, group)
+                view.groups.append(of_value)
     if find and roles is not None:
         view.worst = _worst(window, roles, whole.inputs)
     view.notes += _notes(view, young)
@@ -253,9 +258,8 @@ def _spread(window: Window, rows: pl.DataFrame) -> tuple[str, float]:
     return "quality.accuracy", float(np.sqrt(share * (1 - share)))
 
 
-def _group(
-    version: str, name: str, rows: pl.DataFrame, roles: Roles | None, young: float, custom: Sequence[str]
-) -> Group:
+def _group(version: str, name: str, mine: Window, young: float, custom: Sequence[str], sent: Collection[str]) -> Group:
+    rows, roles = mine.rows, mine.roles
     known = pl.col("label").is_not_null() | pl.col("label_text").is_not_null()
     old = pl.col("time") < datetime.fromtimestamp(max(young, 0.0), UTC)
     counts = rows.select(labels=known.sum(), matured=old.sum(), matured_labels=(known & old).sum()).row(0)
@@ -266,6 +270,8 @@ def _group(
         group.figures = [
             Figure(id, metric.higher_is_better, values.get(id)) for id, metric in metrics_of(roles.task, custom).items()
         ]
+    better = {id: metric.higher_is_better for id, metric in event_metrics().items()}
+    group.behaviour = [Figure(id, better[id], value) for id, value in sorted(behaviour(mine, sent).items())]
     return group
 
 
@@ -314,8 +320,8 @@ def _kept(layout: Layout, endpoint: str, version: str) -> list[Estimate]:
 
 def _against(group: Group, other: Group) -> None:
     """Mark what is surely better or worse than the other group's."""
-    usual = {figure.metric: figure.value for figure in other.figures}
-    for figure in group.figures:
+    usual = {figure.metric: figure.value for figure in (*other.figures, *other.behaviour)}
+    for figure in (*group.figures, *group.behaviour):
         mine, theirs = figure.value, usual.get(figure.metric)
         if mine is None or theirs is None or None in (mine.low, mine.high, theirs.low, theirs.high):
             continue
@@ -328,23 +334,24 @@ def _against(group: Group, other: Group) -> None:
 
 def _points(
     version: str,
-    rows: pl.DataFrame,
-    roles: Roles,
+    mine: Window,
     start: float,
     end: float,
     step: float,
     made: list[Estimate],
     custom: Sequence[str],
+    sent: Collection[str],
 ) -> list[Point]:
     points = []
     first = start
     while first < end - 1e-9:
         last = min(first + step, end)
-        part = rows.filter(_since(first) & ~_since(last))
-        values = quality(part, roles, custom) if part.height else {}
+        stretch = part(mine, _since(first) & ~_since(last))
+        rows = stretch.rows
+        values = {**quality(rows, stretch.roles, custom), **behaviour(stretch, sent)} if rows.height else {}
         beside = {one.metric: Value(one.value, one.rows, one.low, one.high) for one in made if one.start == int(first)}
-        known = part.select((pl.col("label").is_not_null() | pl.col("label_text").is_not_null()).sum()).item()
-        points.append(Point(version, first, last, part.height, int(known or 0), values, beside))
+        known = rows.select((pl.col("label").is_not_null() | pl.col("label_text").is_not_null()).sum()).item()
+        points.append(Point(version, first, last, rows.height, int(known or 0), values, beside))
         first = last
     return points
 

@@ -6,7 +6,7 @@ from contextlib import closing
 import msgspec
 import numpy as np
 import pytest
-from journal_maker import label, prediction, route, tensor, write
+from journal_maker import event, label, prediction, route, tensor, write
 
 from tidegate.errors import InvalidRequest
 from tidegate.metrics.quality import estimates
@@ -92,6 +92,24 @@ def test_slices_and_versions_are_told_apart(layout: Layout) -> None:
     assert second.outcome == "worse"
     with pytest.raises(InvalidRequest, match="version or slice"):
         read(layout, "loan", RULES, start=0, by=("colour",))
+
+
+def test_what_people_did_is_told_beside_and_needs_no_labels(layout: Layout) -> None:
+    route(layout, {("m", "1"): CLASSES, ("m", "2"): CLASSES, ("m", "3"): CLASSES})
+    asked = {name: scored(2, 200 if name == "1" else 120, share=0.0, version=name) for name in ("1", "2", "3")}
+    deeds = [event(one.id, "redo") for one in asked["1"][::4]] + [event(one.id, "redo") for one in asked["2"][::40]]
+    deeds += [event(one.id, "click", value=3) for one in asked["1"][:50]]
+    write(layout, [*(record for records in asked.values() for record in records), *deeds])
+    view = read(layout, "loan", RULES, start=NOW - 2 * DAY, end=NOW, step=DAY, estimated=False)
+    told = {group.version: {one.metric: one for one in group.behaviour} for group in view.groups}
+    assert set(told["1"]) == {"behaviour.click", "behaviour.rank", "behaviour.redo"}
+    redo = {version: figures["behaviour.redo"] for version, figures in told.items()}
+    assert [one.value.value for one in redo.values() if one.value] == [0.25, 0.025, 0.0]
+    assert [redo[name].outcome for name in "123"] == ["", "better", "better"]
+    assert told["1"]["behaviour.rank"].value is not None and told["1"]["behaviour.rank"].value.value == 3.0
+    days = [point.values for point in view.points if point.version == "1"]
+    assert [round(day["behaviour.redo"].value, 2) for day in days] == [0.25, 0.25]
+    assert [day["behaviour.click"].value for day in days] == [0.25, 0.0]  # none on the second day is a rate, not a gap
 
 
 def test_the_worst_slices_are_found_without_naming_a_column(layout: Layout) -> None:

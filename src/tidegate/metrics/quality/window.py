@@ -8,7 +8,7 @@ Rows are placed by the time of prediction. Copies for a shadow version aren't co
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from datetime import UTC, datetime
 
 import msgspec
@@ -118,7 +118,11 @@ def values(
 
 def part(window: Window, where: pl.Expr) -> Window:
     """Those of its rows for which this holds, with their events."""
-    rows = window.rows.filter(where)
+    return of_rows(window, window.rows.filter(where))
+
+
+def of_rows(window: Window, rows: pl.DataFrame) -> Window:
+    """The window of these of its rows alone, with their events."""
     events = window.events.join(rows.select("prediction_id").unique(), on="prediction_id", how="semi")
     return msgspec.structs.replace(window, rows=rows, events=events)
 
@@ -160,14 +164,14 @@ def events_of(predictions: int, heard: pl.DataFrame) -> Events:
     return Events(predictions, [frozenset(names) for names in sets], numbers)
 
 
-def behaviour(window: Window) -> dict[str, Value]:
-    """Metrics of events by id; none where no event was ever sent for these predictions (silence is no success)."""
-    if not window.events.height:
-        return {}
+def behaviour(window: Window, sent: Collection[str] = ()) -> dict[str, Value]:
+    """Metrics of events by id. An event that nobody ever sends is not measured: its rate of 0 would say that all is well. `sent`
+    names events that are known to be sent, though not of these predictions."""
     events = events_of(window.rows["prediction_id"].n_unique(), window.events)
+    seen = {*sent, *(name for names in events.names for name in names)}
+    if not seen:
+        return {}
     found = {id: metric.of(events) for id, metric in registry.event_metrics().items()}
-    seen = {name for names in events.names for name in names}
-    # an event that nobody ever sends is not measured: its rate of 0 would say that all is well
     return {
         id: value
         for id, value in found.items()
