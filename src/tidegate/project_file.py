@@ -11,8 +11,9 @@ from __future__ import annotations
 
 import io
 import re
+from contextlib import closing
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ruamel.yaml import YAML
 from ruamel.yaml.comments import CommentedMap, CommentedSeq
@@ -21,6 +22,10 @@ from ruamel.yaml.scalarstring import DoubleQuotedScalarString
 
 from tidegate.errors import ConfigError
 from tidegate.plugins import nearest
+
+if TYPE_CHECKING:
+    from tidegate.storage.layout import Layout
+    from tidegate.types.monitoring import Monitor
 
 _HEAD = """\
 # Tidegate's project file. `tidegate check` validates it, `tidegate up` runs it,
@@ -179,6 +184,23 @@ def _next(versions: CommentedMap) -> str:
 
 def _scalar(value: str) -> Any:
     return f'"{value}"' if re.fullmatch(r"[\d.eE+-]+|true|false|null|yes|no|on|off|~", value, re.IGNORECASE) else value
+
+
+def keep_monitor(layout: Layout, made: Monitor) -> str:
+    """Say a monitor's threshold in the project file of the state folder too, as it is in force; the file's path ("": there is none).
+
+    Errors: ConfigError where the file can't be changed.
+    """
+    from tidegate.monitoring import changes
+    from tidegate.storage.state import StateStore
+
+    with closing(StateStore(layout)) as store:
+        base = store.desired().base
+    path = Path(base or ".") / "tidegate.yaml"
+    if not base or not path.is_file():
+        return ""
+    write_threshold(path, made.endpoint, changes.key_of(made), changes.threshold_of(made))
+    return str(path)
 
 
 def write_threshold(

@@ -5,7 +5,6 @@ A change is in force at once. It is written into the project file as well where 
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import msgspec
@@ -193,19 +192,9 @@ def _threshold(given: dict[str, Any]) -> ThresholdOptions:
 
 def _written(layout: Layout, made: Monitor) -> dict[str, Any]:
     """The monitor as it is in force, and the project file that says so now (empty: there is none)."""
-    from contextlib import closing
+    from tidegate.project_file import keep_monitor
 
-    from tidegate.monitoring import changes
-    from tidegate.project_file import write_threshold
-    from tidegate.storage.state import StateStore
-
-    with closing(StateStore(layout)) as store:
-        base = store.desired().base
-    path = Path(base or ".") / "tidegate.yaml"
-    there = bool(base) and path.is_file()
-    if there:
-        write_threshold(path, made.endpoint, changes.key_of(made), changes.threshold_of(made))
-    return {"monitor": _plain(made), "file": str(path) if there else ""}
+    return {"monitor": _plain(made), "file": keep_monitor(layout, made)}
 
 
 def _plain(value: Any) -> Any:

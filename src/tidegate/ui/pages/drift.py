@@ -1,0 +1,371 @@
+"""`/drift/{endpoint}`: what has moved, how far and of which kind; each column usual and now; how fast it all changes.
+
+views.drift (30 s; reads the log) -----------------> verdict, kinds of drift, harm, columns ranked by effect
+views.distributions (20 s; reads profiles alone) --> the chosen column: histogram or categories, and its course
+views.pace (5 min) --------------------------------> half-lives, and how often to train anew
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from tidegate.errors import TidegateError
+from tidegate.ui.components import (
+    Bars,
+    Chart,
+    Column,
+    Line,
+    Row,
+    Table,
+    badge,
+    bar,
+    bars,
+    box,
+    card,
+    chart,
+    empty,
+    facts,
+    field,
+    link,
+    num,
+    pill,
+    spark,
+    table,
+    text,
+    to,
+    words,
+)
+from tidegate.ui.components.cells import Cell
+from tidegate.ui.frame import head, page
+from tidegate.ui.live import Reader, live
+from tidegate.ui.project import layout
+from tidegate.ui.url import query, set_query, with_query
+from tidegate.ui.window import Window
+from tidegate.ui.window import window as window_of
+from tidegate.views.distributions import Against, Distribution
+from tidegate.views.drift import PREVIOUS, DriftView
+from tidegate.views.drift_columns import ColumnDrift, figure
+from tidegate.views.pace import ColumnPace, PaceView, duration
+
+OUTCOMES = {
+    "drifted": "firing",
+    "gone": "firing",
+    "new": "warning",
+    "type": "firing",
+    "trifle": "muted",
+    "unclear": "muted",
+    "steady": "ok",
+}
+WORDS = {
+    "drifted": "moved",
+    "gone": "gone",
+    "new": "new",
+    "type": "other type",
+    "trifle": "a trifle",
+    "unclear": "unclear",
+    "steady": "steady",
+}
+KINDS = {
+    "moved": "firing",
+    "steady": "ok",
+    "unclear": "muted",
+    "unknown": "muted",
+    "harmful": "firing",
+    "harmless": "ok",
+}
+PACES = {"sudden": "firing", "fast": "warning", "slow": "accent", "stable": "ok", "unclear": "muted"}
+TITLES = (
+    ("covariate", "Inputs: covariate drift"),
+    ("label", "Outputs: label drift"),
+    ("concept", "Meaning: concept drift"),
+    ("harm", "Harm"),
+)
+AGAINST = (("", "the reference"), ("previous", "the window before"))
+
+
+class Asked(msgspec.Struct):
+    """A report, or the words that say why there is none."""
+
+    view: DriftView | None
+    problem: str = ""
+
+
+@page("/drift", title="Drift", nav="drift")
+def choose() -> None:
+    from nicegui import ui
+
+    names = _endpoints()
+    if len(names) == 1:
+        ui.navigate.to(to("drift", names[0]))
+        return
+    if not names:
+        empty(
+            "Nothing to compare yet",
+            "Drift is the distance of what comes from what a model was trained on. Send an endpoint its first requests.",
+            "tidegate predict ENDPOINT --data '{...}'",
+        )
+        return
+    with card(flush=True):
+        table([Column("name", "Endpoint")]).fill(
+            [Row(name, {"name": words(name, href=to("drift", name))}, to("drift", name)) for name in names]
+        )
+
+
+def _endpoints() -> list[str]:
+    from contextlib import closing
+
+    from tidegate.storage.profiles import ProfileStore
+
+    if not (layout().root / "state.db").exists():
+        return []
+    with closing(ProfileStore(layout())) as store:
+        return store.endpoints()
+
+
+@page("/drift/{endpoint}", title="Drift of {endpoint}", nav="drift", window="24h")
+def drift(endpoint: str) -> None:
+    window = window_of("24h")
+    previous = query("reference") == "previous"
+    head().path(("Drift", "/drift"))
+    with box("tg-row tg-between"):
+        with box("tg-stack-tight"):
+            verdict = text("Reading the window …", "tg-lead")
+            source = text("", "tg-note")
+        with box("tg-no-print"):
+            field(
+                "Against",
+                "previous" if previous else "",
+                kind="select",
+                options=AGAINST,
+                on_value=lambda value: _against(str(value)),
+            )
+    kinds: dict[str, _Kind] = {}
+    with box("tg-grid-narrow"):
+        for name, title in TITLES:
+            kinds[name] = _Kind(title)
+    shown = _Shown(endpoint, window, "previous" if previous else "stored")
+    with box("tg-split"):
+        with card("Columns", flush=True, note="what moved first, by distance"):
+            ranked = table(
+                [Column("name", "Column"), Column("effect", "Distance"), Column("outcome", "Outcome"), Column("what", "How it moved")],
+                empty="No column was compared yet.", on_row=shown.choose,
+            )  # fmt: skip
+        shown.build()
+    pace_card = card("How fast it changes", flush=True)
+    with pace_card:
+        pace_words = text("", "tg-pad tg-prose")
+        paces = table(
+            [
+                Column("name", "Column"),
+                Column("pace", "Pace"),
+                Column("half", "Half-life", num=True, title="Until half of it has moved"),
+                Column("words", "In words"),
+                Column("similar", "Similarity to the first window"),
+            ]
+        )
+
+    def draw(asked: Asked) -> None:
+        if asked.view is None:
+            verdict.set_text(asked.problem)
+            return
+        view = asked.view
+        verdict.set_text(view.verdict)
+        source.set_text(
+            f"{view.rows_now:,} rows against {view.rows_before:,} of {view.reference}"
+            + (", from profiles" if view.source == "profiles" else "")
+        )
+        kinds["covariate"].show(view.covariate.outcome, view.covariate.words)
+        kinds["label"].show(view.label.outcome, view.label.words)
+        kinds["concept"].show(view.concept.outcome, view.concept.words)
+        kinds["harm"].show(view.harm.outcome, view.harm.words)
+        ranked.fill([_row(one) for one in view.columns], selected=shown.column)
+        shown.ranked = ranked
+        shown.rows = [_row(one) for one in view.columns]
+        if not shown.column and view.columns:
+            shown.choose(view.columns[0].name)
+
+    def draw_pace(view: PaceView | None) -> None:
+        pace_card.set_visibility(view is not None)
+        if view is None:
+            return
+        pace_words.set_text(view.verdict)
+        paces.fill([_pace_row(one) for one in view.columns])
+
+    live(lambda: _asked(endpoint, window, previous), draw, key=("drift", endpoint, _key(window), previous), every=30.0)
+    live(lambda: _pace(endpoint), draw_pace, key=("pace", endpoint), every=300.0)
+
+
+class _Kind:
+    """One kind of drift: its name, what was found, and the words."""
+
+    def __init__(self, title: str) -> None:
+        with card():
+            with box("tg-row tg-between"):
+                text(title, "tg-label")
+                self.pill = pill("…", "muted")
+            self.words = text("", "tg-note")
+
+    def show(self, outcome: str, said: str) -> None:
+        self.pill.set_text(outcome)
+        self.pill.set_classes(f"tg-pill tg-pill-{KINDS[outcome]}")
+        self.words.set_text(said[:1].upper() + said[1:] + ("." if said and not said.endswith(".") else ""))
+
+
+class _Shown:
+    """The chosen column: built once, filled whenever another is chosen or it has changed."""
+
+    def __init__(self, endpoint: str, window: Window, against: Against) -> None:
+        self.endpoint = endpoint
+        self.window = window
+        self.against = against
+        self.column = query("column")
+        self.rows: list[Row] = []
+        self.ranked: Table | None = None
+        self.reader: Reader[Distribution] | None = None
+
+    def build(self) -> None:
+        """Its elements."""
+        with box("tg-stack"):
+            with card():
+                self.title = text("Choose a column", "tg-h2", "h2")
+                self.facts = facts()
+                self.numbers: Bars = bars("Values", height=200, axis="")
+                self.names: Bars = bars("Values", height=240, horizontal=True)
+                self.numbers.set_visibility(False)
+                self.names.set_visibility(False)
+            with card():
+                self.course: Chart = chart(
+                    "Over the window", "", height=150, group="drift", empty="No row in this window."
+                )
+                self.effect: Chart = chart(
+                    "Distance from usual", "", height=110, group="drift", low=0.0, empty="No row in this window."
+                )
+                link("What watches it", "/monitors", "tg-no-print")
+        if self.column:
+            self.ask()
+
+    def choose(self, column: str) -> None:
+        """Show this one."""
+        if column == self.column and self.reader is not None:
+            return
+        self.column = column
+        set_query(column=column)
+        if self.ranked is not None:
+            self.ranked.fill(self.rows, selected=column)
+        self.ask()
+
+    def ask(self) -> None:
+        """Its distribution now, and whenever it changes."""
+        if self.reader is not None:
+            self.reader.stop()
+        endpoint, column, window, against = self.endpoint, self.column, self.window, self.against
+        self.title.set_text(column)
+
+        def question() -> Distribution:
+            from tidegate.views.distributions import distribution
+
+            moved = window.moved()
+            return distribution(layout(), endpoint, column, start=moved.start, end=moved.end, against=against)
+
+        self.reader = live(
+            question, self.draw, key=("distribution", endpoint, column, _key(window), against), every=20.0
+        )
+
+    def draw(self, found: Distribution) -> None:
+        """Histogram or categories, then how it went."""
+        if found.column != self.column:
+            return
+        named = found.kind == "category"
+        self.numbers.set_visibility(not named)
+        self.names.set_visibility(named)
+        self.facts.fill(_facts(found))
+        if named:
+            self.names.fill([one.name or "(empty)" for one in found.categories], [
+                {"name": "usual", "tone": "muted", "values": [one.before for one in found.categories]},
+                {"name": "now", "tone": "accent", "values": [one.now for one in found.categories]},
+            ])  # fmt: skip
+        else:
+            self.numbers.fill([figure((one.low + one.high) / 2) for one in found.bins], [
+                {"name": "usual", "tone": "muted", "muted": True, "overlay": True, "values": [one.before for one in found.bins]},
+                {"name": "now", "tone": "accent", "values": [one.now for one in found.bins]},
+            ])  # fmt: skip
+        start, end = found.start, found.end
+        if named:
+            top = [one.name for one in found.categories if one.name][:4]
+            lines = [
+                Line(name or "(empty)", [(step.time, step.shares[n]) for step in found.steps if len(step.shares) > n])
+                for n, name in enumerate(top)
+            ]
+        else:
+            low, middle, high = (
+                [(s.time, s.quantiles[n] if s.quantiles else None) for s in found.steps] for n in (0, 2, 4)
+            )
+            lines = [Line("median, and what nine in ten lie in", middle, "accent", low, high)]
+        self.course.fill(lines, start=start, end=end)
+        self.effect.fill([Line("distance", [(step.time, step.effect) for step in found.steps])], start=start, end=end)
+
+
+def _asked(endpoint: str, window: Window, previous: bool) -> Asked:
+    from tidegate.views.drift import drift as read
+
+    moved = window.moved()
+    try:
+        found = read(layout(), endpoint, reference=PREVIOUS if previous else None, start=moved.start, end=moved.end)
+    except TidegateError as exc:
+        return Asked(None, str(exc))
+    return Asked(msgspec.structs.replace(found, start=0.0, end=0.0))
+
+
+def _pace(endpoint: str) -> PaceView | None:
+    from tidegate.views.pace import pace
+
+    try:
+        return pace(layout(), endpoint)
+    except TidegateError:
+        return None
+
+
+def _against(value: str) -> None:
+    from nicegui import ui
+
+    ui.navigate.to(with_query(reference=value))
+
+
+def _key(window: Window) -> tuple[str, float, float]:
+    """What tells windows apart: a live one's name, or its ends."""
+    return (window.name, 0.0, 0.0) if window.live else ("", window.start, window.end)
+
+
+def _row(one: ColumnDrift) -> Row:
+    tone = {"firing": "firing", "warning": "warning"}.get(OUTCOMES[one.outcome], "")
+    return Row(one.name, {
+        "name": words(one.name, sub=one.side), "effect": bar(one.effect, unit="", tone=tone),
+        "outcome": badge(WORDS[one.outcome], OUTCOMES[one.outcome], title=f"distance {one.low:.3f} to {one.high:.3f}, p = {one.p:.2g}"),
+        "what": one.what or None,
+    })  # fmt: skip
+
+
+def _pace_row(one: ColumnPace) -> Row:
+    between = f"{duration(one.low or 0)} to {duration(one.high) if one.high else 'no end'}"
+    return Row(f"{one.side} {one.name}", {
+        "name": words(one.name, sub=one.side), "pace": badge(one.pace, PACES[one.pace]), "words": one.words,
+        "half": words(duration(one.half_life), sub=between) if one.half_life else None,
+        "similar": spark(one.similarity) if len(one.similarity) > 1 else None,
+    })  # fmt: skip
+
+
+def _facts(found: Distribution) -> list[tuple[str, Cell]]:
+    made: list[tuple[str, Cell]] = [("Distance", num(found.effect) if found.effect is not None else "no row now")]
+    if found.median_before is not None:
+        made.append(("Median", f"{figure(found.median_before)} → {figure(found.median_now)}"))
+    if found.missing_before or found.missing_now:
+        made.append(("Missing", f"{100 * found.missing_before:.3g}% → {100 * found.missing_now:.3g}%"))
+    if found.out_of_range:
+        made.append(("Out of range", num(found.out_of_range, "share")))
+    fresh = [one.name for one in found.categories if one.fresh]
+    if fresh:
+        made.append(("New values", ", ".join(fresh[:5])))
+    made.append(("Rows", f"{found.rows_now:,} against {found.rows_before:,}"))
+    if found.season:
+        made.append(("Season", "detectors hold it against its usual hour of the week; here it is all hours together"))
+    return made
