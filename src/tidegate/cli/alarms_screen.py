@@ -26,8 +26,8 @@ STYLES = {
 }  # fmt: skip
 MARKS = {"firing": ("●", "*"), "acknowledged": ("◐", "o"), "resolved": ("○", ".")}
 HARM = {
-    "harmful": ("harmful: answers are worse by the labels that have come", "bold red"),
-    "harmless": ("harmless so far: answers are as good as before by the labels that have come", "green"),
+    "harmful": ("harmful: answers are worse", "bold red"),
+    "harmless": ("harmless so far: answers are as good as before", "green"),
 }
 
 
@@ -142,8 +142,8 @@ class Card:
         if one.state == "resolved":
             rows.append(("ended", f"{moment(one.ended)}, it lasted {ago(max(one.ended - one.opened, 0.0))}", ""))
         rows.append(("how sure", self._view.sure, ""))
-        harm, style = HARM.get(one.harm, ("unknown: the labels before and since it can't tell yet", "dim"))
-        rows.append(("harm", harm, style))
+        harm, style = HARM.get(one.harm, ("unknown so far", "dim"))
+        rows.append(("harm", f"{harm} ({one.harm_words})" if one.harm_words else harm, style))
         if one.notified:
             rows.append(("told", f"{moment(one.notified)}: {one.told.replace(':', ', ')}", ""))
         else:

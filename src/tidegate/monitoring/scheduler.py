@@ -213,10 +213,12 @@ class Monitoring:
                 incident = self._explain(settings, incident, one.alarms, now)
                 self._explained[incident.id] = steady
             incident = self._with_examples(incident, one, now)
-            if any(alarm.metric.startswith("quality.") for alarm in one.alarms):
-                incident = msgspec.structs.replace(incident, harm="harmful")  # what was measured are the answers
+            worse = next((alarm for alarm in one.alarms if _of_answers(alarm)), None)
+            if worse is not None:
+                incident = msgspec.structs.replace(incident, harm="harmful", harm_words=worse.message)
             elif incident.id in harm and incident.state != "resolved":
-                incident = msgspec.structs.replace(incident, harm=harm[incident.id])
+                told = harm[incident.id]
+                incident = msgspec.structs.replace(incident, harm=told.outcome, harm_words=told.words)
             if incident != before.get(incident.id):
                 changed.append(incident)
             for alarm in one.fresh:
@@ -374,6 +376,12 @@ class Monitoring:
             save_report(self._layout, msgspec.structs.replace(last, pid=os.getpid(), time=time.time(), error=error))
         except OSError:
             pass
+
+
+def _of_answers(alarm: Alarm) -> bool:
+    """Whether what was measured are the answers themselves; labels that come otherwise say nothing of those."""
+    of_answers = alarm.metric.startswith("quality.") and not alarm.metric.startswith("quality.drift.label")
+    return of_answers and alarm.verdict != "false"
 
 
 def _worth_writing(stored: Alarm | None, now: Alarm, seconds: float) -> bool:

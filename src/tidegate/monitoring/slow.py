@@ -1,7 +1,7 @@
 """Values that take long, in a thread of their own: quality and behaviour from the log and what became known of it.
 
     monitors on quality.*, behaviour.* --each minute, one window read once--> values, baselines by monitor
-    open incidents -----------------------------------------------------> harmful, harmless or unknown
+    open incidents --harm.py-----------------------------------------------> harmful, harmless or unknown, and by what
     every version, now and then ----------------------------------------> estimates of the last day, kept to be held against labels
 
 Quality is that of predictions old enough to have their labels (`labels: {maturation}`), so its window ends that long ago.
@@ -16,13 +16,12 @@ import sys
 import time
 from collections.abc import Iterable, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Literal
 
 import msgspec
 
-from tidegate.metrics import registry
+from tidegate.monitoring.harm import Harm
 from tidegate.monitoring.options import LabelOptions
-from tidegate.monitoring.settings import Settings
+from tidegate.monitoring.settings import Settings, Watched
 from tidegate.storage.layout import Layout
 from tidegate.types.monitoring import Incident, Monitor, Value
 
@@ -31,15 +30,9 @@ SHARE_OF_TIME = 20.0
 STALE = 10.0
 """Looks of this kind after which a value is no evidence any more."""
 WEEK = 7 * 86400.0
-BEFORE = 7 * 86400.0
-"""Seconds before an incident with which the answers since are compared."""
 ESTIMATES_AFTER, ESTIMATES_EVERY = 600.0, 6 * 3600.0
 """Seconds from the start to the first estimates without labels, and from then on; a chunk of them is a day."""
-FEWEST = 30
-TRIFLE = 0.1
-"""Worse by less than this share of what it was is harmless, once the interval says so."""
 
-Harm = Literal["harmful", "harmless", "unknown"]
 Values = dict[str, Value]
 
 
@@ -128,18 +121,27 @@ class SlowValues:
             if before is not None and before.n >= rule.min_rows:
                 found.baselines[monitor.id] = before.value
         for incident in incidents:
-            labels = settings.endpoints[incident.endpoint].monitoring.labels
-            earlier_values = windows.values(
-                incident.endpoint, incident.opened - BEFORE, incident.opened, "", "", labels
-            )
-            since = windows.values(incident.endpoint, incident.opened, now, "", "", labels)
-            found.harm[incident.id] = harm(earlier_values, since)
+            told = self._harm(settings.endpoints[incident.endpoint], incident, now)
+            if told is not None:
+                found.harm[incident.id] = told
         if began >= self._estimates_due:
             self._estimates_due = began + ESTIMATES_EVERY
             self._estimate(settings, now)
         found.at = time.monotonic()
         self._due = max(self._due, found.at + SHARE_OF_TIME * (found.at - began))
         return found
+
+    def _harm(self, watched: Watched, incident: Incident, now: float) -> Harm | None:
+        from tidegate.monitoring.harm import judge
+
+        try:
+            return judge(
+                self._layout, incident.endpoint, incident.opened, now, version=watched.stable,
+                rules=watched.monitoring.labels,
+            )  # fmt: skip
+        except Exception as exc:  # as with windows: the next round tries again
+            sys.stderr.write(f"monitor: harm of incident {incident.id}: {type(exc).__name__}: {exc}\n")
+            return None
 
     def _estimate(self, settings: Settings, now: float) -> None:
         """Keep what quality is thought to be before labels come, and compare earlier estimates with labels that have."""
@@ -174,31 +176,3 @@ class _Read:
                 sys.stderr.write(f"monitor: quality of {endpoint}: {type(exc).__name__}: {exc}\n")
                 self._kept[key] = {}
         return self._kept[key]
-
-
-def harm(before: Mapping[str, Value], since: Mapping[str, Value]) -> Harm:
-    """Whether answers became worse: by the most telling metric of quality that both windows have with its interval.
-
-    Harmful where the intervals are apart; harmless where even the worse end of the present one is within a tenth of what
-    it was; otherwise nobody can tell yet.
-
-    >>> good, bad = Value(0.90, 500, 0.88, 0.92), Value(0.70, 500, 0.66, 0.74)
-    >>> harm({"quality.accuracy": good}, {"quality.accuracy": bad}), harm({"quality.accuracy": good}, {"quality.accuracy": good})
-    ('harmful', 'harmless')
-    >>> harm({"quality.accuracy": good}, {"quality.accuracy": Value(0.8, 9, 0.4, 0.95)})
-    'unknown'
-    """
-    for id, was in before.items():
-        now = since.get(id)
-        if not id.startswith("quality.") or now is None or min(now.n, was.n) < FEWEST:
-            continue
-        if was.low is None or was.high is None or now.low is None or now.high is None:
-            continue
-        metric = registry.quality_metrics().get(id)
-        better = metric is None or metric.higher_is_better
-        apart = now.high < was.low if better else now.low > was.high
-        worst = was.value - now.low if better else now.high - was.value
-        if apart:
-            return "harmful"
-        return "harmless" if worst <= TRIFLE * abs(was.value) else "unknown"
-    return "unknown"

@@ -64,9 +64,8 @@ def notice(project: str, kind: str, incident: Incident, alarms: Sequence[Alarm],
     firing = [alarm for alarm in alarms if alarm.open]
     lines += [f"- {alarm.message}" for alarm in firing[:5] if alarm.message and alarm.message not in incident.cause]
     if incident.harm in ("harmful", "harmless"):
-        lines.append(
-            f"Answers are {'worse' if incident.harm == 'harmful' else 'as good as before'} by the labels that have come."
-        )
+        verdict = "worse" if incident.harm == "harmful" else "as good as before, so far"
+        lines.append(f"Answers are {verdict}" + (f": {incident.harm_words}" if incident.harm_words else "."))
     if incident.examples:
         lines.append("Examples: " + ", ".join(incident.examples[:3]))
     lines.append(NEXT.format(id=incident.id))

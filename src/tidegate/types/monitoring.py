@@ -149,6 +149,8 @@ class Incident(msgspec.Struct, frozen=True, omit_defaults=True):
     findings: list[Finding] = []
     examples: list[str] = []
     harm: Literal["", "harmful", "harmless", "unknown"] = ""
+    harm_words: str = ""
+    """What that rests on: the figures before and since, how many labels, or what scores let expect."""
     verdict: Truth = ""
     notified: float = 0.0
     told: str = ""

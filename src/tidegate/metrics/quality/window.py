@@ -52,8 +52,10 @@ def load(
     rules: Rules | None = None,
     columns: Iterable[str] = (),
     inputs: bool = False,
+    with_labels: bool = False,
 ) -> Window:
-    """Predictions made in [start, end) (unix seconds). `columns` are inputs to bring along (all of them with `inputs`).
+    """Predictions made in [start, end) (unix seconds). `columns` are inputs to bring along (all of them with `inputs`). With
+    `with_labels` only the rows whose label has come are read.
 
     Errors: NotFound for an unknown endpoint, ConfigError for an unknown column, naming those that are known.
     """
@@ -81,7 +83,7 @@ def load(
     rows = (
         found.predictions.filter(mine)
         .select(kept)
-        .join(_labels(found.feedback), on=["prediction_id", "row"], how="left")
+        .join(_labels(found.feedback), on=["prediction_id", "row"], how="inner" if with_labels else "left")
         .sort("time", "prediction_id", "row")
         .collect()
     )
