@@ -324,7 +324,7 @@ class Supervisor:
         self._add("ingest", "ingest", [sys.executable, "-m", "tidegate.ingest", root])
         self._add("monitor", "monitor", [sys.executable, "-m", "tidegate.app", root, "monitor"])
         self._add(
-            "web", "web", [sys.executable, "-m", "tidegate.api", root], {"TIDEGATE_CONTROL_PORT": str(self.control)}
+            "web", "web", [sys.executable, "-m", "tidegate.ui", root], {"TIDEGATE_CONTROL_PORT": str(self.control)}
         )
 
     def _add(

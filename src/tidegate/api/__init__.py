@@ -3,5 +3,5 @@
     request -> guard (Host, Origin) -> access (key, role) -> routes -> views, app, changes
             <- {"error": ...} (errors.py)
 
-A process of its own (`python -m tidegate.api STATE_DIR`), so that a slow question never delays a prediction.
+It runs in the web process beside the dashboard (tidegate.ui), so that a slow question never delays a prediction.
 """

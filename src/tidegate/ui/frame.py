@@ -21,6 +21,7 @@ from fastapi.responses import RedirectResponse
 from nicegui import context, ui
 
 from tidegate import __version__
+from tidegate.auth.keys import Right
 from tidegate.errors import Forbidden, TidegateError, Unauthenticated
 from tidegate.ui import theme
 from tidegate.ui.components.element import Plain, banner, empty, link
@@ -76,7 +77,7 @@ def page(
     nav: str = "",
     window: str = "",
     comparisons: tuple[tuple[str, str], ...] = (),
-    right: str = "view",
+    right: Right = "view",
     **options: Any,
 ) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
     """A page of the dashboard. `title` may name path parameters in braces; `window` is the default of the window picker, none without it;

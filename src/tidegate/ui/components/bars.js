@@ -1,6 +1,6 @@
 // A histogram or shares by category: {title, unit, labels: [...], series: [{name, tone?, values}], edges?, height, empty, horizontal?, note}.
 import { h } from "vue";
-import { echarts } from "nicegui-echart";
+import { echarts, echartsReady } from "tidegate-ui/echarts.js";
 import { figureText, ink, onTheme, token } from "tidegate-ui";
 
 export default {
@@ -16,6 +16,7 @@ export default {
   methods: {
     filled() { return (this.data?.labels || []).length > 0; },
     draw() {
+      if (!echarts) { echartsReady.then(() => this.$refs.canvas && this.draw()); return; }
       if (!this.filled()) { this.chart?.clear(); return; }
       this.chart ??= echarts.init(this.$refs.canvas, null, { renderer: "canvas" });
       const { labels, series, unit = "share", horizontal, axis } = this.data;

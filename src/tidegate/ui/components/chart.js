@@ -3,7 +3,7 @@
 //   marks: [{time, kind, words, href?, tone?}], empty, low?, high?, log?}
 // Charts of one group share the cursor; a drag across zooms all of them (the page is told the new window).
 import { h } from "vue";
-import { echarts } from "nicegui-echart";
+import { echarts, echartsReady } from "tidegate-ui/echarts.js";
 import { figureText, fullTime, ink, onTheme, token, zone } from "tidegate-ui";
 
 const clip = (value, most) => (value.length > most ? value.slice(0, most - 1) + "…" : value);
@@ -27,6 +27,7 @@ export default {
   methods: {
     filled() { return (this.data?.series || []).some((one) => one.points.some((point) => point[1] !== null)); },
     draw() {
+      if (!echarts) { echartsReady.then(() => this.$refs.canvas && this.draw()); return; }
       if (!this.filled()) { this.chart?.clear(); return; }
       if (!this.chart) {
         this.chart = echarts.init(this.$refs.canvas, null, { renderer: "canvas" });

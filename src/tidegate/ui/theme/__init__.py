@@ -24,3 +24,9 @@ def digest(name: str = "") -> str:
     """What changes when a file does, so that browsers may keep it for ever. Without a name: the style sheet's."""
     content = (_HERE.parent / "assets" / name).read_bytes() if name else stylesheet()
     return hashlib.sha256(content).hexdigest()[:12]
+
+
+def asset(name: str) -> bytes:
+    """A file of assets/ that a page may ask for; empty for any other name."""
+    path = _HERE.parent / "assets" / name
+    return path.read_bytes() if name in {"tidegate.js", "favicon.svg"} else b""

@@ -1,4 +1,4 @@
-"""The web process: `python -m tidegate.api STATE_DIR`. SIGTERM ends it after the calls in flight.
+"""The web process, control API and dashboard: `python -m tidegate.ui STATE_DIR`. SIGTERM ends it after the calls in flight.
 
 The port is TIDEGATE_CONTROL_PORT (the supervisor picks it), else server.control of the project that is in force.
 """
@@ -15,10 +15,10 @@ from granian.constants import Interfaces
 from granian.log import LogLevels
 from granian.server.embed import Server
 
-from tidegate.api.app import build
 from tidegate.auth.policy import keys_required
 from tidegate.runner.death import die_with_parent
 from tidegate.storage.layout import Layout
+from tidegate.ui.app import build
 
 
 class _Server(msgspec.Struct):
@@ -48,7 +48,7 @@ async def serve(layout: Layout) -> None:
     port = int(os.environ.get("TIDEGATE_CONTROL_PORT") or server.control)
     app = build(layout, host=server.host, require_keys=keys_required(server.host, server.keys))
     granian = Server(
-        app, address=server.host, port=port, interface=Interfaces.ASGINL, websockets=False, log_level=LogLevels.error
+        app, address=server.host, port=port, interface=Interfaces.ASGI, websockets=True, log_level=LogLevels.error
     )
     loop = asyncio.get_running_loop()
     for sig in (signal.SIGTERM, signal.SIGINT):
