@@ -35,7 +35,8 @@ def keep(layout: Layout, **fields: Any) -> Incident:
         "endpoint": "loan", "state": "firing", "severity": "page", "opened": now - 750, "alarms": [-1, -2],
         "cause": "2 input columns moved, age is higher than usual (median 40 -> median 52) most clearly; also colour; "
         "the answers moved with them",
-        "findings": findings(), "examples": ["aa-1", "aa-2", "aa-3"], "harm": "unknown", "harm_words": "7 predictions since have their label", "notified": now - 740, "told": "firing:page",
+        "findings": findings(), "examples": ["aa-1", "aa-2", "aa-3"], "harm": "unknown",
+        "harm_words": "7 predictions since have their label", "notified": now - 740, "told": "firing:page",
     }  # fmt: skip
     with closing(MonitoringStore(layout)) as store:
         made = store.write(AlarmChange(alarms, [Incident(-1, **{**given, **fields})]))

@@ -91,7 +91,7 @@ def mute(layout: Layout, id: str, *, until: float, reason: str, actor: str) -> M
     now = get(layout, id)
     if now.state == "retired":
         raise Conflict(f"{id} is retired; `tidegate monitors undo {id}` brings it back")
-    made = msgspec.structs.replace(now, state="muted", until=until, reason=reason, source="person")
+    made = msgspec.structs.replace(now, state="muted", until=until, reason=reason)
     return put(layout, made, actor=actor, seen=now.number)
 
 
@@ -100,7 +100,7 @@ def unmute(layout: Layout, id: str, *, actor: str) -> Monitor:
     now = get(layout, id)
     if now.state != "muted":
         raise Conflict(f"{id} is {now.state}, not muted")
-    made = msgspec.structs.replace(now, state="active", until=0.0, reason="", source="person")
+    made = msgspec.structs.replace(now, state="active", until=0.0, reason="")
     return put(layout, made, actor=actor, seen=now.number)
 
 
@@ -179,7 +179,11 @@ def _desire(layout: Layout, monitor: Monitor, actor: str) -> None:
             thresholds.pop(key, None)
             everywhere.pop(f"{monitor.endpoint}/{key}", None)
         else:
-            thresholds[key] = ThresholdOptions.model_validate(threshold).model_dump(mode="json", by_alias=True)
+            made = ThresholdOptions.model_validate(threshold)
+            stated = thresholds.get(key) or everywhere.get(f"{monitor.endpoint}/{key}") or everywhere.get(key)
+            # One that holds for all endpoints and is only muted here: a copy of it would be news to the file.
+            if stated is None or ThresholdOptions.model_validate(stated) != made:
+                thresholds[key] = made.model_dump(mode="json", by_alias=True)
         if project != json.loads(desired.project):
             text = json.dumps(project, ensure_ascii=False)
             store.set_desired(text, desired.base, actor=actor, action="monitor", seen=desired.revision)

@@ -96,6 +96,24 @@ def test_muted_and_retired_ones_stay_so_when_the_file_is_looked_at_again(layout:
         changes.retire(layout, "e/input.drift.agee", reason="", actor=ME)
 
 
+@pytest.mark.parametrize("key", ["output.null", "e/output.null"])
+def test_who_mutes_a_projects_threshold_changes_nothing_of_the_file(tmp_path: Path, key: str) -> None:
+    layout = Layout(tmp_path / "state")
+    file = parse_project(FILE + f"monitoring: {{thresholds: {{{key}: {{max: 1%, for: 10m}}}}}}\n")
+    with closing(StateStore(layout)) as store:
+        before = store.set_desired(file.model_dump_json(by_alias=True), str(tmp_path), actor=ME)
+    synced(layout)
+    id = "e/output.null"
+    assert changes.mute(layout, id, until=0.0, reason="noisy", actor=ME).source == "file"
+    changes.unmute(layout, id, actor=ME)
+    changes.undo(layout, id, actor=ME)
+    with closing(StateStore(layout)) as store:
+        assert store.desired().revision == before and parse_project(store.desired().project) == file
+    assert synced(layout) == []
+    changes.put(layout, changes.fresh("e", "output.null", Rule(max=0.02)), actor=ME)
+    assert list(thresholds(layout)) == ["output.null"]
+
+
 def test_a_threshold_takes_its_stream_off_the_budget_and_gives_it_back() -> None:
     streams = [StreamView("e", "output", "p", "number", version=version) for version in "12"]
     rule = {"output.drift.p": {"max": 0.1}}
