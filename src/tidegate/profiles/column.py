@@ -1,6 +1,7 @@
 """One column of a profile: numbers as moments and a KLL sketch, categories as frequent items, both with missing and distinct.
 
     values --add--> Column <--merge-- Column        encode <-> decode (the sketches travel as bytes)
+                      |  sketches are put together when somebody reads them: a mean over a quarter of a year opens none
 
 Sketches: Apache DataSketches' KLL (k = 128: a rank is within 2% with 99% confidence) and frequent strings (exact up to
 some 700 different values, then within total / 350); `distinct` within 9%.
@@ -28,6 +29,14 @@ Kind = Literal["number", "category"]
 Numbers = npt.NDArray[np.float64]
 
 
+class Stored(msgspec.Struct, frozen=True):
+    """The sketches of a column as they are on disk; empty bytes where there is none."""
+
+    kll: bytes
+    items: bytes
+    kept: bytes
+
+
 class Column(msgspec.Struct):
     """`rows` counts all, `missing` the nulls, `infinite` the infinities (which are in nothing else but `rows`).
 
@@ -53,6 +62,8 @@ class Column(msgspec.Struct):
     _kept: distinct.Hashes = distinct.EMPTY
     wide: bool = False
     """Of integers: too many different ones to be counted by name."""
+    _stored: list[Stored] = []
+    """Sketches of what was merged and not yet opened; always of this column's kind."""
 
     # -- reading ------------------------------------------------------------------------------------------------------
 
@@ -69,22 +80,26 @@ class Column(msgspec.Struct):
     @property
     def distinct(self) -> float:
         """About how many different values."""
+        self._open()
         return distinct.estimate(self._kept)
 
     def quantile(self, q: float) -> float:
         """Of numbers; nan where there are none."""
+        self._open()
         if self._kll is None or self._kll.is_empty():
             return math.nan
         return float(self._kll.get_quantile(q))
 
     def cdf(self, points: Numbers) -> Numbers:
         """Share of values at or below each point (ascending, different); zeros where there are none."""
+        self._open()
         if self._kll is None or self._kll.is_empty() or not len(points):
             return np.zeros(len(points))
         return np.asarray(self._kll.get_cdf(points.tolist(), True)[:-1])
 
     def items(self, most: int = 1000) -> dict[str, int]:
         """The most frequent values and how often each was there, the most frequent first."""
+        self._open()
         if self._items is None or self._items.is_empty():
             return {}
         found = self._items.get_frequent_items(datasketches.frequent_items_error_type.NO_FALSE_NEGATIVES)
@@ -93,12 +108,34 @@ class Column(msgspec.Struct):
     @property
     def has_items(self) -> bool:
         """Whether values are counted by name."""
-        return self._items is not None and not self.wide
+        return not self.wide and (self._items is not None or any(one.items for one in self._stored))
+
+    def _open(self) -> None:
+        """Put together what was stored."""
+        stored, self._stored = self._stored, []
+        for one in stored:
+            if one.kll:
+                self._add_kll(datasketches.kll_doubles_sketch.deserialize(one.kll))
+            if one.items:
+                self._add_items(datasketches.frequent_strings_sketch.deserialize(one.items))
+            if one.kept:
+                self._kept = distinct.add(self._kept, np.frombuffer(one.kept, np.uint64))
+
+    def _add_kll(self, other: datasketches.kll_doubles_sketch) -> None:
+        if self._kll is None:
+            self._kll = datasketches.kll_doubles_sketch(KLL_K)
+        self._kll.merge(other)
+
+    def _add_items(self, other: datasketches.frequent_strings_sketch) -> None:
+        if self._items is None:
+            self._items = datasketches.frequent_strings_sketch(LG_ITEMS)
+        self._items.merge(other)
 
     # -- adding -------------------------------------------------------------------------------------------------------
 
     def add_numbers(self, values: Numbers, missing: int = 0) -> None:
         """Count numbers; NaN counts as missing."""
+        self._open()
         self.rows += len(values) + missing
         self.missing += missing
         finite = np.isfinite(values)
@@ -122,6 +159,7 @@ class Column(msgspec.Struct):
 
     def add_items(self, counts: dict[str, int], missing: int = 0, count_rows: bool = True) -> None:
         """Count categories: value -> how often."""
+        self._open()
         if count_rows:
             self.rows += sum(counts.values()) + missing
             self.missing += missing
@@ -160,20 +198,19 @@ class Column(msgspec.Struct):
         self.above += other.above
         self.fresh += other.fresh
         self.wide = self.wide or other.wide
+        self._stored.extend(other._stored)
         if other._kll is not None:
-            if self._kll is None:
-                self._kll = datasketches.kll_doubles_sketch(KLL_K)
-            self._kll.merge(other._kll)
+            self._add_kll(other._kll)
         if other._items is not None:
-            if self._items is None:
-                self._items = datasketches.frequent_strings_sketch(LG_ITEMS)
-            self._items.merge(other._items)
-        self._kept = distinct.add(self._kept, other._kept)
+            self._add_items(other._items)
+        if len(other._kept):
+            self._kept = distinct.add(self._kept, other._kept)
 
     # -- travelling ---------------------------------------------------------------------------------------------------
 
     def pack(self) -> Packed:
         """As it is stored."""
+        self._open()
         return Packed(
             self.kind, self.side, self.rows, self.missing, self.infinite, self.mean, self.m2, self.low, self.high,
             self.below, self.above, self.fresh, self.wide,
@@ -207,9 +244,5 @@ class Packed(msgspec.Struct, array_like=True):
         """The column again."""
         return Column(
             self.kind, self.side, self.rows, self.missing, self.infinite, self.mean, self.m2, self.low, self.high,
-            self.below, self.above, self.fresh,
-            datasketches.kll_doubles_sketch.deserialize(self.kll) if self.kll else None,
-            datasketches.frequent_strings_sketch.deserialize(self.items) if self.items else None,
-            np.frombuffer(self.kept, np.uint64) if self.kept else distinct.EMPTY,
-            self.wide,
+            self.below, self.above, self.fresh, wide=self.wide, _stored=[Stored(self.kll, self.items, self.kept)],
         )  # fmt: skip

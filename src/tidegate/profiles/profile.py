@@ -9,6 +9,8 @@ A request counts once, however many rows it had; columns count rows. Times in mi
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 import msgspec
 
 from tidegate.profiles.column import Column, Packed
@@ -88,7 +90,9 @@ class Profile(msgspec.Struct):
         )  # fmt: skip
 
 
-class _Packed(msgspec.Struct, array_like=True):
+class _Whole(msgspec.Struct, array_like=True):
+    """A profile on disk, its columns passed over."""
+
     requests: int
     rows: int
     status: dict[int, int]
@@ -99,17 +103,37 @@ class _Packed(msgspec.Struct, array_like=True):
     queue: dict[int, int]
     infer: dict[int, int]
     batch: dict[int, int]
+
+
+class _Parts(_Whole, array_like=True):
+    """A profile on disk, its columns not looked into."""
+
+    columns: dict[str, msgspec.Raw]
+
+
+class _Packed(_Whole, array_like=True):
     columns: dict[str, Packed]
 
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(_Packed)
+_PARTS = msgspec.msgpack.Decoder(_Parts)
+_WHOLE = msgspec.msgpack.Decoder(_Whole)
+_COLUMN = msgspec.msgpack.Decoder(Packed)
 
 
-def decode(data: bytes, start: float = 0.0, seconds: float = 60.0) -> Profile:
-    """A stored profile. Errors: msgspec.MsgspecError for bytes that are none."""
-    raw = _DECODER.decode(data)
+def decode(data: bytes, start: float = 0.0, seconds: float = 60.0, columns: Collection[str] | None = None) -> Profile:
+    """A stored profile; with `columns` only these of its columns. Errors: msgspec.MsgspecError for bytes that are none."""
+    raw: _Whole
+    if columns is None:
+        raw = _DECODER.decode(data)
+        packed = raw.columns
+    elif columns:
+        raw = _PARTS.decode(data)
+        packed = {name: _COLUMN.decode(raw.columns[name]) for name in columns if name in raw.columns}
+    else:
+        raw, packed = _WHOLE.decode(data), {}
     return Profile(
         start, seconds, raw.requests, raw.rows, raw.status, raw.errors, raw.null, raw.fallbacks, raw.latency,
-        raw.queue, raw.infer, raw.batch, {name: column.unpack() for name, column in raw.columns.items()},
+        raw.queue, raw.infer, raw.batch, {name: column.unpack() for name, column in packed.items()},
     )  # fmt: skip

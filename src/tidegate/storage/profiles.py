@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import Any
 
@@ -28,12 +28,13 @@ from tidegate.storage.layout import Layout
 from tidegate.storage.profile_windows import DAY, HOUR, MINUTE, Part, choose
 from tidegate.storage.schema import folded, profile, reference, stream
 from tidegate.types.monitoring import Side, StreamView
+from tidegate.types.records import Role
 
 LATE = 120.0
 """Seconds after the end of an hour (or a day) at which it is rolled up; later rows are added to it."""
 CHANGED = "profiles.changed"
 """run/profiles.changed: written anew before profiles are changed by others than ingest, which then forgets its own."""
-SERVING = ("stable", "canary", "baseline")
+SERVING: tuple[Role, ...] = ("stable", "canary", "baseline")
 """Roles whose answers callers got; shadow and human are asked for by name."""
 
 Deltas = Mapping[tuple[Key, int], Profile]
@@ -370,14 +371,14 @@ class ProfileStore(Database):
         and where these are gone, in whole days.
         """
         whole = Profile(start // MINUTE * MINUTE, max(end - start, 0.0))
-        for at, seconds, _, data in self._rows(endpoint, start, end, version, role, segment, stage):
+        for at, seconds, _, _, data in self._rows(endpoint, start, end, version, _roles(role), segment, stage):
             whole.merge(decode(data, at, seconds))
         return whole
 
     def rows(self, endpoint: str) -> dict[str, int]:
         """Answered rows of each version, of all that profiles are kept of (without reading their columns)."""
         found: dict[str, int] = {}
-        for _, _, version, data in self._rows(endpoint, 0.0, time.time() + DAY, None, None, "", None):
+        for _, _, version, _, data in self._rows(endpoint, 0.0, time.time() + DAY, None, SERVING, "", None):
             found[version] = found.get(version, 0) + _HEAD.decode(data).rows
         return found
 
@@ -397,13 +398,37 @@ class ProfileStore(Database):
 
         Where rows as fine as a step are gone, a coarser one is in the step in which it begins.
         """
-        count = max(int((end - start + step - 1) // step), 0)
-        out = [Profile(start + number * step, step) for number in range(count)]
-        coarsest = next((size for size in (DAY, HOUR) if step % size == 0 and start % size == 0), MINUTE)
-        for at, seconds, _, data in self._rows(endpoint, start, end, version, role, segment, stage, coarsest):
-            number = min(max(int((at - start) // step), 0), count - 1)
-            out[number].merge(decode(data, at, seconds))
+        out = _steps(start, end, step)
+        rows = self._rows(endpoint, start, end, version, _roles(role), segment, stage, _coarsest(start, step))
+        for at, seconds, _, _, data in rows:
+            out[_place(at, start, step, out)].merge(decode(data, at, seconds))
         return out
+
+    def series_by_part(
+        self,
+        endpoint: str,
+        start: float,
+        end: float,
+        step: float,
+        *,
+        columns: Collection[str] | None,
+        roles: Sequence[Role] = SERVING,
+        version: str | None = None,
+        segment: str = "",
+    ) -> dict[tuple[str, str], list[Profile]]:
+        """As `series`, of each version and role that was there, with only these columns (None: all): (version, role) -> profiles.
+
+        Costs what the rows weigh: a step of whole days, from a midnight (UTC) on, reads days, one of hours hours.
+        """
+        found: dict[tuple[str, str], list[Profile]] = {}
+        for at, seconds, one, role, data in self._rows(
+            endpoint, start, end, version, roles, segment, None, _coarsest(start, step)
+        ):
+            out = found.get((one, role))
+            if out is None:
+                out = found[one, role] = _steps(start, end, step)
+            out[_place(at, start, step, out)].merge(decode(data, at, seconds, columns))
+        return found
 
     def columns(self, endpoint: str) -> dict[str, Side]:
         """The columns of the newest profiles and whose they are."""
@@ -467,19 +492,19 @@ class ProfileStore(Database):
         return decode_reference(row.data, id=row.id, version=row.version, time=row.time) if row is not None else None
 
     def _rows(
-        self, endpoint: str, start: float, end: float, version: str | None, role: str | None, segment: str,
+        self, endpoint: str, start: float, end: float, version: str | None, roles: Sequence[str], segment: str,
         stage: str | None, coarsest: int = DAY,
-    ) -> list[tuple[int, int, str, bytes]]:  # fmt: skip
-        """(start, seconds, version, data) of the rows that make up a window, each moment of a key once."""
+    ) -> Iterator[tuple[int, int, str, str, bytes]]:  # fmt: skip
+        """(start, seconds, version, role, data) of the rows that make up a window, each moment of a key once."""
         first, last = int(start // MINUTE * MINUTE), int(-(-end // MINUTE) * MINUTE)
         if first >= last:
-            return []
+            return
         mine = [profile.c.endpoint == endpoint, profile.c.segment == segment]
         if version is not None:
             mine.append(profile.c.version == version)
         if stage is not None:
             mine.append(profile.c.stage == stage)
-        mine.append(profile.c.role == role if role is not None else profile.c.role.in_(SERVING))
+        mine.append(profile.c.role.in_(roles))
         names = [profile.c.version, profile.c.role, profile.c.stage]
         with self._read() as connection:
 
@@ -495,7 +520,6 @@ class ProfileStore(Database):
                 return found
 
             chosen = choose(there(DAY, DAY), there(HOUR, DAY), there(MINUTE, HOUR), first, last, coarsest)
-            out: list[tuple[int, int, str, bytes]] = []
             for seconds, places in chosen.items():
                 starts = sorted({at for at, _ in places})
                 for at in range(0, len(starts), 500):
@@ -506,8 +530,24 @@ class ProfileStore(Database):
                         )
                     ):
                         if (row[0], (row[1], row[2], row[3])) in places:
-                            out.append((row[0], seconds, row[1], row[4]))
-        return out
+                            yield row[0], seconds, row[1], row[2], row[4]
+
+
+def _roles(role: str | None) -> Sequence[str]:
+    return SERVING if role is None else (role,)
+
+
+def _steps(start: float, end: float, step: float) -> list[Profile]:
+    return [Profile(start + number * step, step) for number in range(max(int((end - start + step - 1) // step), 0))]
+
+
+def _coarsest(start: float, step: float) -> int:
+    """The coarsest rows that fall into one step each."""
+    return next((size for size in (DAY, HOUR) if step % size == 0 and start % size == 0), MINUTE)
+
+
+def _place(at: int, start: float, step: float, steps: Sequence[Profile]) -> int:
+    return min(max(int((at - start) // step), 0), len(steps) - 1)
 
 
 def _names(key: Key) -> dict[str, str]:
