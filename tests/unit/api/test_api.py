@@ -139,7 +139,7 @@ def test_the_api_at_rest_imports_nothing_heavy(layout):
     import sys
 
     code = (
-        "import sys; import tidegate.ui.__main__ as m; m.build(m.Layout(sys.argv[1]));"
+        "import sys; import tidegate.api.app as m; m.build(m.Layout(sys.argv[1]));"
         "print([n for n in ('polars', 'deltalake', 'alembic', 'numpy', 'tidegate.supervisor') if n in sys.modules])"
     )
     out = subprocess.run(
