@@ -141,7 +141,7 @@ class Group:
                 shift.log_m(state),
                 shift.log_e(state),
                 shift.leader(state),
-                shift.effect(state),
+                shift.effect(state, numeric.bets.missing),
                 now,
             )
             out.append((view, msgspec.msgpack.encode(state)))

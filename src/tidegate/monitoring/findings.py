@@ -25,8 +25,8 @@ ALPHA = 0.1
 MOST = 12
 FEWEST = 50
 """Rows that a version or a segment needs to be named as the cause."""
-UNSHAPED = ("missing", "(missing)")
-"""What moved without any effect on how the values that are there are distributed."""
+MISSING = ("missing", "(missing)")
+"""Values that go missing are news from a smaller share on: what is usual is none, as a rule."""
 ORDER = {"input": 0, "output": 1, "quality": 2}
 SAID = {
     "higher": "higher than usual",
@@ -55,7 +55,7 @@ def moved(
     Which columns are named is e-BH's choice over all streams; those also need to be `least_effect` away.
     """
     chosen = [streams[i] for i in flagged([view.log_e for view in streams], ALPHA)]
-    chosen = [view for view in chosen if view.effect >= least_effect or view.top in UNSHAPED][:MOST]
+    chosen = [view for view in chosen if view.effect >= least_effect or view.top in MISSING][:MOST]
     found = [_finding(view, now.columns.get(view.column), reference) for view in chosen]
     return sorted(found, key=lambda one: (ORDER.get(one.side, 3), -one.log_e))
 

@@ -10,7 +10,7 @@ import msgspec
 from tidegate.errors import ConfigError
 from tidegate.metrics import registry
 from tidegate.monitoring.alarm import Reading
-from tidegate.monitoring.findings import UNSHAPED, said
+from tidegate.monitoring.findings import said
 from tidegate.types.monitoring import Alarm, Incident, Monitor, Notice, StreamView
 
 NEXT = "tidegate alarms show {id}"
@@ -36,8 +36,7 @@ def of_stream(view: StreamView, monitor: Monitor) -> str:
     text = said(view.top, view.kind)
     verb = "is" if text.split()[0] in ("higher", "lower", "more", "less") else "has"
     where = f" of version {monitor.version}" if monitor.version else ""
-    far = f", {view.effect:.2f} from the reference" if view.top not in UNSHAPED else ""
-    return f"{view.column} ({view.side}{where}) {verb} {text}{far}"
+    return f"{view.column} ({view.side}{where}) {verb} {text}, {view.effect:.2f} from the reference"
 
 
 def _where(monitor: Monitor) -> str:

@@ -68,6 +68,8 @@ class State(msgspec.Struct):
     since: int = 0
     """The block after which M has stayed above where chance leaves it."""
     peak: float = -math.inf
+    missed: float = 0.0
+    """Missing values among the recent rows, forgotten as `recent` is."""
 
 
 def fresh() -> State:
@@ -104,6 +106,7 @@ class Bets:
 
     def __init__(self, reference: Matrix, rows: int, missing: int, effect: float) -> None:
         self.values = reference
+        self.missing = missing / rows if rows else 0.0
         n = len(reference)
         # where equal values end, for each: one search ranks a value, ties included
         starts = np.flatnonzero(np.diff(reference)) + 1
@@ -196,6 +199,7 @@ def feed(states: Sequence[State], bets: Sequence[Bets], x: Matrix, seed: int = 0
         there = ~missing[j]
         seen = np.bincount((p[j, there] * BINS).astype(np.intp), weights=ages[there], minlength=BINS)
         state.recent = (np.asarray(state.recent) * keep + seen).tolist()
+        state.missed = state.missed * keep + float(ages[missing[j]].sum())
         state.rows += rows
         state.count = rest
         state.sums = sums[:, j, full].tolist() if rest else [0.0] * SUMS
@@ -260,10 +264,13 @@ def leader(state: State) -> str:
     return NAMES[int(np.argmax(np.where(near, np.asarray(state.log_s) + _WEIGHTS, -np.inf)))]
 
 
-def effect(state: State) -> float:
-    """Kolmogorov distance of the last rows' ranks from uniform, 0 to 1 (an estimate, on 20 bins)."""
+def effect(state: State, missing: float = 0.0) -> float:
+    """How far the last rows are from the reference, 0 to 1: the greater of the Kolmogorov distance of their ranks from uniform (an
+    estimate, on 20 bins) and of the change of the missing share, which was `missing`. As metrics.distance has it."""
     recent = np.asarray(state.recent)
-    total = recent.sum()
-    if total <= 0:
-        return 0.0
-    return float(np.abs(np.cumsum(recent) / total - np.arange(1, BINS + 1) / BINS).max())
+    total = float(recent.sum())
+    apart = 0.0
+    if total > 0:
+        apart = float(np.abs(np.cumsum(recent) / total - np.arange(1, BINS + 1) / BINS).max())
+    rows = total + state.missed
+    return max(apart, abs(state.missed / rows - missing)) if rows > 0 else 0.0

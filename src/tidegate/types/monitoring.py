@@ -177,7 +177,8 @@ class StreamView(msgspec.Struct, frozen=True, omit_defaults=True):
     `column` is the log's column; `what` is value, missing, category, error or label; `version` empty where it watches
     all versions together (inputs). `log_m` is the Shiryaev-Roberts statistic over blocks of `block` rows, `log_e` a
     fixed-start e-process over the same rows. `top` names the bet that leads (higher, lower, wider, narrower, missing, a
-    category), `effect` the distance from the reference over the last rows, `since_rows` how many rows ago the lead began.
+    category), `effect` the distance from the reference over the last rows (or the change of the missing share, where that is
+    larger), `since_rows` how many rows ago the lead began.
     """
 
     endpoint: str

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 
+import msgspec
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -135,6 +136,21 @@ def test_what_leads_says_what_happened() -> None:
     assert min(state.peak for state in states) > math.log(1e6)
     assert max(state.since for state in states) < 20  # blocks
     assert shift.effect(states[0]) == pytest.approx(0.383, abs=0.06)  # 2 Phi(1/2) - 1
+    assert shift.effect(states[4]) == pytest.approx(0.3, abs=0.04)  # the values that are there have not moved
+    assert shift.effect(states[4], 0.3) < 0.06
+
+
+def test_an_effect_of_missing_values_does_not_depend_on_batches_nor_on_old_states() -> None:
+    x = np.where(RNG.random(3000) < 0.4, np.nan, RNG.normal(size=3000))[:, None]
+    bets = [shift.Bets(NORMAL, 1000, 0, 0.03)]
+    whole, cut = shift.fresh(), shift.fresh()
+    shift.feed([whole], bets, x)
+    for at in range(0, 3000, 77):
+        shift.feed([cut], bets, x[at : at + 77])
+    assert shift.effect(cut) == pytest.approx(shift.effect(whole), abs=1e-9)
+    kept = msgspec.to_builtins(whole)
+    del kept["missed"]  # as an earlier release stored it
+    assert msgspec.convert(kept, shift.State).missed == 0.0
 
 
 def test_the_e_process_expects_no_more_than_it_stakes() -> None:
