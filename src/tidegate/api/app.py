@@ -12,6 +12,7 @@ from tidegate.api.guard import Guard
 from tidegate.api.metrics import router as metrics
 from tidegate.api.monitors import router as monitors
 from tidegate.api.notify import router as notify
+from tidegate.api.overview import router as overview
 from tidegate.api.quality import router as quality
 from tidegate.api.rollouts import router as rollouts
 from tidegate.api.routes import router
@@ -39,6 +40,7 @@ def build(layout: Layout, *, host: str = "127.0.0.1", require_keys: bool = False
     app.include_router(drift)
     app.include_router(alarms)
     app.include_router(quality)
+    app.include_router(overview)
     errors.install(app)
     app.add_middleware(Guard, check_host=app.state.control.loopback and not require_keys)
     return app

@@ -20,6 +20,7 @@ from tidegate.storage.rollouts import RolloutStore
 from tidegate.storage.state import StateStore
 from tidegate.types.monitoring import Incident
 from tidegate.types.rollouts import Decision, RolloutState
+from tidegate.views.rollouts import describe
 
 Kind = Literal["alarm", "rollout", "decision", "deployment"]
 Level = Literal["", "ok", "warning", "firing"]
@@ -83,17 +84,26 @@ def _rollout(state: RolloutState, decisions: list[Decision]) -> Iterator[Mark]:
         ends = decision.phase in ENDED and decision.phase_before != decision.phase
         if not (first or ends or decision.step != decision.step_before or decision.phase != decision.phase_before):
             continue
-        words = decision.message or decision.event
+        if decision.number == 2 and decision.event == "start":
+            continue  # the moment after the first: nothing that a person would tell apart
         if first:
-            words = f"Rollout {state.id} of version {state.canary}: {words}"
+            words = f"Rollout {state.id} began: version {state.canary} beside {state.stable}"
         elif ends:
-            words = f"Rollout {state.id} ended: {words}"
+            words = f"Rollout {state.id} ended: {decision.message or decision.reason or decision.event}"
+        else:
+            words = f"Rollout {state.id}: {_moved(state, decision)}"
         kind: Kind = "rollout" if first or ends else "decision"
         level: Level = "" if not ends else "ok" if decision.phase == "Healthy" else "firing"
         yield Mark(
             decision.time, kind, words, state.id, link if kind == "rollout" else f"{link}#decision-{decision.number}",
             level, state.ended if first else 0.0,
         )  # fmt: skip
+
+
+def _moved(state: RolloutState, decision: Decision) -> str:
+    if decision.step != decision.step_before and decision.step < len(state.plan.steps):
+        return f"step {decision.step + 1} of {len(state.plan.steps)}, {describe(state.plan.steps[decision.step])}"
+    return f"{decision.phase.lower()}, {decision.message or decision.reason or decision.event}"
 
 
 def _deployments(states: StateStore, endpoint: str, start: float, end: float) -> Iterator[Mark]:
