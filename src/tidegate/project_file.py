@@ -197,7 +197,7 @@ def keep_monitor(layout: Layout, made: Monitor) -> str:
     with closing(StateStore(layout)) as store:
         base = store.desired().base
     path = Path(base or ".") / "tidegate.yaml"
-    if not base or not path.is_file():
+    if not base or not path.is_file() or changes.built_in(made.metric):
         return ""
     write_threshold(path, made.endpoint, changes.key_of(made), changes.threshold_of(made))
     return str(path)

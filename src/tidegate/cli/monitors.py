@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from tidegate.config import Project
     from tidegate.monitoring.suggest import Suggestion
     from tidegate.types.monitoring import Monitor, Rule
+    from tidegate.views.monitors import MonitorView
 
 monitors = typer.Typer(
     no_args_is_help=True, help="What is watched: add, change, mute, retire, and see what is worth its noise."
@@ -32,6 +33,8 @@ Metric = Annotated[
     str, typer.Argument(metavar="METRIC", help="input.missing.COLUMN, output.null, software.latency.p99, ...")
 ]
 Reason = Annotated[str, typer.Option("--reason", "-m", help="Why; the history keeps it.")]
+LEGIBLE = 20
+"""Columns of the screen below which a rule in words, or an id, is hard to read."""
 Window = Annotated[str, typer.Option("--window", help="How far back to look: 30d, 12h.")]
 
 
@@ -65,15 +68,7 @@ def list_(
             "no monitors yet; they come with the first rows, or by `tidegate monitors suggest ENDPOINT`", markup=False
         )
         return
-    rows = [
-        (
-            view.monitor.id, view.rule, view.shown or "-", _state(view.monitor, view.alarm),
-            f"{view.alarms}" + (f" ({view.real} real, {view.false} false)" if view.real + view.false else ""),
-            view.monitor.source,
-        )
-        for view in found
-    ]  # fmt: skip
-    out().print(table(("monitor", "alarm", "now", "state", "30 days", "from"), _plain(rows), right=("now",)))
+    out().print(_listed(found, out().width))
 
 
 @monitors.command()
@@ -420,6 +415,8 @@ def _write(place: Place, made: Monitor, *, dry_run: bool = False) -> None:
     from tidegate.project_file import write_threshold
 
     place.needs_file()
+    if changes.built_in(made.metric):
+        return
     threshold = changes.threshold_of(made)
     write_threshold(place.file, made.endpoint, changes.key_of(made), threshold, dry_run=dry_run)
 
@@ -520,6 +517,29 @@ def _moved(monitor: Monitor) -> str:
     from tidegate.views.monitors import rule_text
 
     return rule_text(monitor.metric, monitor.rule) + (f", weight {monitor.weight:g}" if monitor.rule is None else "")
+
+
+def _listed(found: Sequence[MonitorView], width: int) -> Any:
+    """A table in which ids are whole: on a narrow terminal other columns give way to them, those of least use first."""
+    from rich.cells import cell_len
+
+    columns = ("monitor", "state", "now", "alarm", "30 days", "from")
+    rows = [
+        (
+            view.monitor.id, _state(view.monitor, view.alarm), view.shown or "-", view.rule,
+            f"{view.alarms}" + (f" ({view.real} real, {view.false} false)" if view.real + view.false else ""),
+            view.monitor.source,
+        )
+        for view in found
+    ]  # fmt: skip
+    widths = [max(len(name), *(cell_len(row[i]) for row in rows)) for i, name in enumerate(columns)]
+    widths[3] = min(widths[3], LEGIBLE)
+    kept = len(columns)
+    while kept > 3 and sum(widths[:kept]) + 2 * kept > width:
+        kept -= 1
+    made = table(columns[:kept], _plain([row[:kept] for row in rows]), right=("now",))
+    made.columns[0].min_width = min(widths[0], max(width - sum(widths[1:kept]) - 2 * kept, LEGIBLE))
+    return made
 
 
 def _state(monitor: Monitor, alarm: str) -> str:

@@ -16,12 +16,13 @@ from typing import Any
 
 import msgspec
 
-from tidegate.errors import Conflict, NotFound
+from tidegate.errors import ConfigError, Conflict, NotFound
 from tidegate.metrics import registry
 from tidegate.monitoring.ids import monitor_id
 from tidegate.monitoring.options import ThresholdOptions
 from tidegate.plugins import nearest
 from tidegate.storage.layout import Layout
+from tidegate.storage.monitor_report import load_report
 from tidegate.storage.monitoring import MonitoringStore
 from tidegate.storage.state import StateStore
 from tidegate.types.monitoring import Monitor, Rule
@@ -59,6 +60,11 @@ def threshold_of(monitor: Monitor) -> dict[str, Any] | None:
     return {name: float(f"{value:.6g}") if isinstance(value, float) else value for name, value in found.items()}
 
 
+def built_in(metric: str) -> bool:
+    """Whether it is of an objective or a dead man's switch, which have rules of their own."""
+    return metric.startswith(("slo.", "dead."))
+
+
 def key_of(monitor: Monitor) -> str:
     """The threshold's key under its endpoint: the id without the endpoint."""
     return monitor_id("", monitor.metric, monitor.version, monitor.segment)[1:]
@@ -77,7 +83,12 @@ def duration(seconds: float) -> str:
 
 
 def put(layout: Layout, monitor: Monitor, *, actor: str, seen: int | None = None) -> Monitor:
-    """Make this the monitor in force. Errors: Conflict where somebody else changed it since `seen`."""
+    """Make this the monitor in force. Errors: Conflict where somebody else changed it since `seen`; ConfigError for a threshold of
+    a built-in one."""
+    if monitor.rule is not None and built_in(monitor.metric):
+        raise ConfigError(
+            f"{monitor.id} takes no threshold: objectives are set as `slo` of `monitoring`, the time without traffic as `deadMan`"
+        )
     threshold = threshold_of(monitor)
     if threshold is not None:  # the rule as the file says it, to the last digit
         monitor = msgspec.structs.replace(monitor, rule=ThresholdOptions.model_validate(threshold).rule())
@@ -123,7 +134,11 @@ def undo(layout: Layout, id: str, *, actor: str) -> Monitor:
     if not numbers:
         get(layout, id)
     now, before = numbers[-1], _before(numbers)
-    if before is None:
+    if before is None and built_in(now.metric):
+        if now.state == "active":
+            raise Conflict(f"{id} has no earlier change to go back to")
+        made = msgspec.structs.replace(now, state="active", until=0.0, reason=f"{UNDO}0: it is as it came")
+    elif before is None:
         if now.state == "retired":
             raise Conflict(f"{id} has no earlier change to go back to")
         made = msgspec.structs.replace(now, state="retired", source="person", reason=f"{UNDO}0: adding it was undone")
@@ -149,11 +164,16 @@ def _before(numbers: list[Monitor]) -> Monitor | None:
 
 
 def get(layout: Layout, id: str) -> Monitor:
-    """The monitor in force. Errors: NotFound with the nearest."""
+    """The monitor in force; a built-in one that nobody has changed yet has the number 0. Errors: NotFound with the nearest."""
     with closing(MonitoringStore(layout)) as store:
         found = store.monitor(id)
         if found is None:
+            report = load_report(layout)
+            own = report.own(id) if report is not None else None
+            if own is not None:
+                return own.monitor
             known = [one.id for one in store.monitors()]
+            known += [one.monitor.id for one in report.built_in] if report is not None else []
             raise NotFound(
                 f"there is no monitor {id!r}.{nearest(id, known)} `tidegate monitors list` shows those there are"
             )
@@ -162,6 +182,8 @@ def get(layout: Layout, id: str) -> Monitor:
 
 def _desire(layout: Layout, monitor: Monitor, actor: str) -> None:
     """Bring the desired state's thresholds into line, where there is a desired state."""
+    if built_in(monitor.metric):
+        return
     with closing(StateStore(layout)) as store:
         desired = store.desired()
         if not desired.project:

@@ -32,7 +32,7 @@ from tidegate.monitoring.settings import Resolve, Settings
 from tidegate.monitoring.slow import SlowValues
 from tidegate.notify.dispatch import Dispatcher
 from tidegate.storage.layout import Layout
-from tidegate.storage.monitor_report import MonitorReport, load_report, save_report
+from tidegate.storage.monitor_report import BuiltIn, MonitorReport, load_report, save_report
 from tidegate.storage.monitoring import AlarmChange, MonitoringStore
 from tidegate.storage.profiles import ProfileStore
 from tidegate.types.monitoring import Alarm, Incident, Monitor
@@ -366,7 +366,7 @@ class Monitoring:
             MonitorReport(
                 os.getpid(), now, states, firing, len(self._store.incidents(open_only=True, limit=10_000)), len(looks),
                 spent.streams, spent.limit, spent.allowed, spent.raised, spent.false, spent.left, seconds,
-                "; ".join(self._errors), self._looks.figures, self._looks.peaks,
+                "; ".join(self._errors), self._looks.figures, self._looks.peaks, _built_in(looks),
             ),
         )  # fmt: skip
 
@@ -376,6 +376,19 @@ class Monitoring:
             save_report(self._layout, msgspec.structs.replace(last, pid=os.getpid(), time=time.time(), error=error))
         except OSError:
             pass
+
+
+def _built_in(looks: Iterable[Look]) -> list[BuiltIn]:
+    """Objectives and dead man's switches: they have no rule that a person could edit."""
+    return [
+        BuiltIn(
+            msgspec.structs.replace(one.monitor, rule=None, number=0),
+            one.reading.value if one.reading is not None else None,
+            one.reading.limit if one.reading is not None else None,
+        )
+        for one in looks
+        if one.kind in ("burn", "dead")
+    ]
 
 
 def _of_answers(alarm: Alarm) -> bool:

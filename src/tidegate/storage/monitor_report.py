@@ -8,6 +8,7 @@ from __future__ import annotations
 import msgspec
 
 from tidegate.storage.layout import Layout, write_atomic
+from tidegate.types.monitoring import Monitor
 
 
 class Figure(msgspec.Struct, omit_defaults=True):
@@ -19,6 +20,15 @@ class Figure(msgspec.Struct, omit_defaults=True):
     n: int = 0
     version: str = ""
     segment: str = ""
+    limit: float | None = None
+
+
+class BuiltIn(msgspec.Struct, omit_defaults=True):
+    """A monitor that nobody wrote down: of an objective (`slo.`), or that anything comes at all (`dead.`). Its number is 0. `value` is
+    a burn rate, requests in the window, or seconds, held against `limit`; None while there is no evidence."""
+
+    monitor: Monitor
+    value: float | None = None
     limit: float | None = None
 
 
@@ -43,6 +53,11 @@ class MonitorReport(msgspec.Struct, omit_defaults=True):
     figures: list[Figure] = []
     peaks: dict[str, float] = {}
     """By monitor of a stream: the highest ln M that was looked at; a restart doesn't take it for news."""
+    built_in: list[BuiltIn] = []
+
+    def own(self, id: str) -> BuiltIn | None:
+        """The built-in monitor with this id."""
+        return next((one for one in self.built_in if one.monitor.id == id), None)
 
 
 def save_report(layout: Layout, report: MonitorReport) -> None:

@@ -1,6 +1,6 @@
 """What is watched, as people ask for it: monitors with what they say now and what came of them. Read-only.
 
-state.db (monitors, alarms) + run/monitor.json (newest values) + profiles (series) --read--> MonitorView, MonitorDetail
+state.db (monitors, alarms) + run/monitor.json (newest values, built-in monitors) + profiles (series) --read--> MonitorView, MonitorDetail
 """
 
 from __future__ import annotations
@@ -15,13 +15,22 @@ from tidegate.errors import NotFound
 from tidegate.metrics import registry
 from tidegate.plugins import nearest
 from tidegate.storage.layout import Layout
-from tidegate.storage.monitor_report import Figure, load_report
+from tidegate.storage.monitor_report import Figure, MonitorReport, load_report
 from tidegate.storage.monitoring import MonitoringStore
 from tidegate.storage.profiles import ProfileStore
 from tidegate.types.monitoring import Alarm, Monitor, Rule, StreamView
 
 MONTH = 30 * 86400.0
 POINTS = 120
+
+
+BUILT_IN = {
+    "slo.": {"fast": "its budget burns 6 or 14.4 times too fast", "slow": "its budget burns too fast"},
+    "dead.": {
+        "traffic": "no requests where some are usual", "ingest": "ingest is silent or behind", "gateway": "no gateway is ready",
+    },
+}  # fmt: skip
+"""What objectives and dead man's switches are held against, by group and last part."""
 
 
 class MonitorView(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -61,17 +70,27 @@ class MonitorDetail(msgspec.Struct, frozen=True):
 
 
 def overview(layout: Layout, endpoint: str | None = None, *, retired: bool = False) -> list[MonitorView]:
-    """All monitors in force, those that fire first; with `retired` those as well."""
+    """All monitors in force, objectives and dead man's switches too, those that fire first; with `retired` those as well."""
     now = time.time()
+    report = load_report(layout) or MonitorReport(0, 0.0)
     with closing(MonitoringStore(layout)) as store, closing(ProfileStore(layout)) as profiles:
-        monitors = [one for one in store.monitors(endpoint) if retired or one.state != "retired"]
+        kept = store.monitors(endpoint)
+        known = {one.id for one in kept}
+        kept += [
+            one.monitor
+            for one in report.built_in
+            if one.monitor.id not in known and endpoint in (None, one.monitor.endpoint)
+        ]
+        monitors = [one for one in kept if retired or one.state != "retired"]
         alarms = store.alarms(endpoint=endpoint, limit=10_000, since=now - MONTH)
         open_ones = {alarm.monitor: alarm for alarm in store.alarms(True, endpoint, 10_000)}
         streams = _by_monitor(profiles.streams(endpoint))
-    report = load_report(layout)
-    figures = _figures(report.figures if report is not None else [])
+    figures = _figures(report)
+    by_monitor: dict[str, list[Alarm]] = {}
+    for alarm in alarms:
+        by_monitor.setdefault(alarm.monitor, []).append(alarm)
     found = [
-        _view(monitor, figures, streams, [a for a in alarms if a.monitor == monitor.id], open_ones.get(monitor.id))
+        _view(monitor, figures, streams, by_monitor.get(monitor.id, []), open_ones.get(monitor.id))
         for monitor in monitors
     ]
     order = {"firing": 0, "acknowledged": 1, "pending": 2}
@@ -81,10 +100,12 @@ def overview(layout: Layout, endpoint: str | None = None, *, retired: bool = Fal
 def detail(layout: Layout, id: str, *, window: float = 86400.0) -> MonitorDetail:
     """One monitor, with its values over the last `window` seconds. Errors: NotFound with the nearest."""
     now = time.time()
+    report = load_report(layout) or MonitorReport(0, 0.0)
+    own = report.own(id)
     with closing(MonitoringStore(layout)) as store, closing(ProfileStore(layout)) as profiles:
-        history = store.history(id)
+        history = store.history(id) or ([own.monitor] if own is not None else [])
         if not history:
-            known = [one.id for one in store.monitors()]
+            known = [one.id for one in (*store.monitors(), *(one.monitor for one in report.built_in))]
             raise NotFound(
                 f"there is no monitor {id!r}.{nearest(id, known)} `tidegate monitors list` shows those there are"
             )
@@ -92,8 +113,7 @@ def detail(layout: Layout, id: str, *, window: float = 86400.0) -> MonitorDetail
         alarms = store.alarms(monitor=id, limit=1000)
         streams = _by_monitor(profiles.streams(monitor.endpoint))
         points = _points(profiles, monitor, now, window)
-    report = load_report(layout)
-    figures = _figures(report.figures if report is not None else [])
+    figures = _figures(report)
     month = [alarm for alarm in alarms if alarm.since >= now - MONTH]
     view = _view(monitor, figures, streams, month, next((alarm for alarm in alarms if alarm.open), None))
     about = registry.help_of(monitor.metric) if registry.exists(monitor.metric) else ""
@@ -109,7 +129,7 @@ def rule_text(metric: str, rule: Rule | None) -> str:
     'on the budget'
     """
     if rule is None:
-        return "on the budget"
+        return BUILT_IN.get(metric.partition(".")[0] + ".", {}).get(metric.rpartition(".")[2], "on the budget")
     against = {
         "reference": " against the reference",
         "week": " against a week ago",
@@ -171,5 +191,10 @@ def _by_monitor(streams: Iterable[StreamView]) -> dict[str, StreamView]:
     }
 
 
-def _figures(figures: Iterable[Figure]) -> dict[tuple[str, str, str, str], Figure]:
-    return {(one.endpoint, one.metric, one.version, one.segment): one for one in figures}
+def _figures(report: MonitorReport) -> dict[tuple[str, str, str, str], Figure]:
+    found = {(one.endpoint, one.metric, one.version, one.segment): one for one in report.figures}
+    for own in report.built_in:
+        if own.value is not None:
+            of = own.monitor
+            found[of.endpoint, of.metric, "", ""] = Figure(of.endpoint, of.metric, own.value, limit=own.limit)
+    return found

@@ -25,7 +25,8 @@ def test_the_card_says_what_moved_how_sure_it_is_and_what_to_do(layout, capsys):
     words = " ".join(text.replace("│", " ").split())
     for part in (
         "incident 1 loan page firing", "2 input columns moved, age is higher than usual (median 40 -> median 52)", "12 m 30 s ago",
-        "found within the budget of false alarms, 3e26 to 1 for age", "unknown so far (7 predictions since have their label)", "age input higher than usual",
+        "found within the budget of false alarms, 3e26 to 1 for age", "unknown so far (7 predictions since have their label)",
+            "age input higher than usual",
         "median 40 → median 52; distance 0.45, evidence 3e26", "answer output of version 1 higher than usual", "aa-1 aa-2 aa-3",
         "loan/input.drift.age (alarm 1", "see what moved, and whether it does harm: tidegate drift loan --window 1d",
         "take it on: tidegate alarms ack 1", "tidegate alarms resolve 1 --real",

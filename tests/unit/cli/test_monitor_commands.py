@@ -21,10 +21,11 @@ from tidegate.profiles.fold import fold
 from tidegate.profiles.reference import make
 from tidegate.storage.layout import Layout
 from tidegate.storage.log.recent import snapshot
+from tidegate.storage.monitor_report import BuiltIn, MonitorReport, save_report
 from tidegate.storage.monitoring import MonitoringStore
 from tidegate.storage.profiles import ProfileStore
 from tidegate.storage.state import StateStore
-from tidegate.types.monitoring import Alarm, Side
+from tidegate.types.monitoring import Alarm, Monitor, Side
 
 PROJECT = """\
 project: loans
@@ -219,3 +220,33 @@ def test_a_budget_is_proved_on_the_log_itself(
     assert code == 0 and "holds" in shown
     code, shown = run(capsys, "prove", "lone")
     assert code == 1 and 'Did you mean "loan"' in shown
+
+
+def test_objectives_and_dead_mans_switches_are_listed_and_obey(
+    folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    layout, long = Layout(folder / ".tidegate"), "loan/output.drift.probability_of_default@candidate-2026-03"
+    own = [
+        Monitor("*/dead.gateway", "*", "dead.gateway", number=0),
+        Monitor("loan/slo.availability.fast", "loan", "slo.availability.fast", severity="page", number=0),
+    ]
+    save_report(layout, MonitorReport(1, 1.0, built_in=[BuiltIn(one, 0.5, 6.0) for one in own]))
+    with closing(MonitoringStore(layout)) as store:
+        store.put_monitor(
+            Monitor(long, "loan", "output.drift.probability_of_default", version="candidate-2026-03"), "t"
+        )
+    monkeypatch.setenv("COLUMNS", "80")
+    shown = run(capsys, "list")[1]
+    assert all(id in shown for id in (long, *(one.id for one in own))) and max(map(len, shown.splitlines())) <= 80
+    monkeypatch.setenv("COLUMNS", "240")
+    assert "its budget burns 6 or 14.4 times too fast" in run(capsys, "list", "loan")[1]
+    for one in own:
+        assert run(capsys, "mute", one.id)[0] == 0
+        assert f"{one.id}  muted" in run(capsys, "show", one.id)[1]
+        assert run(capsys, "undo", one.id)[0] == 0
+        assert run(capsys, "retire", one.id, "-m", "another tool watches")[0] == 0
+        assert one.id not in run(capsys, "list")[1] and one.id in run(capsys, "list", "--all")[1]
+        assert run(capsys, "undo", one.id)[0] == 0 and one.id in run(capsys, "list")[1]
+        code, said = run(capsys, "edit", one.id, "--max", "3")
+        assert code == 1 and "deadMan" in said
+    assert (folder / "tidegate.yaml").read_text() == PROJECT

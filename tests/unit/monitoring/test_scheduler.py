@@ -16,6 +16,7 @@ import pytest
 from tests.support.monitored import Endpoint
 
 from tidegate.monitoring import alarm as rules
+from tidegate.monitoring import changes
 from tidegate.monitoring.options import EndpointMonitoring, MonitoringOptions
 from tidegate.monitoring.scheduler import Monitoring
 from tidegate.monitoring.settings import Settings, Watched
@@ -23,6 +24,7 @@ from tidegate.storage.layout import Layout
 from tidegate.storage.monitor_report import load_report
 from tidegate.storage.monitoring import AlarmChange, MonitoringStore
 from tidegate.types.monitoring import Silence
+from tidegate.views.monitors import overview
 
 NOW = float(int(time.time()) // 60 * 60 + 30)
 
@@ -97,6 +99,25 @@ MISSING = {
         "input.drift.age": {"max": 1},  # off the budget: its detector would find the same
     }
 }
+
+
+@pytest.mark.parametrize("life", [{"options": {"slo": {"availability": "99.9%"}}}], indirect=True)
+def test_what_is_watched_without_a_monitor_written_down_is_reported(life, endpoint):
+    endpoint.serve(500, life.now)
+    life.pass_(4)
+    report = load_report(life.layout)
+    named = [one.monitor.id for one in report.built_in]
+    assert named == [
+        "loan/slo.availability.fast", "loan/slo.availability.slow", "*/dead.ingest", "*/dead.gateway", "loan/dead.traffic",
+    ]  # fmt: skip
+    listed = overview(life.layout)
+    assert {*named} <= {one.monitor.id for one in listed} and len(listed) == report.monitors
+    muted = changes.mute(life.layout, named[0], until=0.0, reason="planned", actor="cli:ada")
+    assert (muted.number, muted.state) == (1, "muted")
+    changes.retire(life.layout, named[4], reason="batch", actor="cli:ada")
+    life.pass_(12)
+    assert named[4] not in {one.monitor.id for one in load_report(life.layout).built_in}
+    assert {one.monitor.id: one.monitor.state for one in overview(life.layout)}[named[0]] == "muted"
 
 
 @pytest.mark.parametrize("life", [{"options": MISSING}], indirect=True)
