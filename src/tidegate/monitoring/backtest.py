@@ -15,7 +15,7 @@ import msgspec
 
 from tidegate.monitoring.alarm import advance, limits
 from tidegate.monitoring.past_values import Past
-from tidegate.types.monitoring import Alarm, Incident, Monitor, Rule, Truth, Value
+from tidegate.types.monitoring import Alarm, AlarmKind, Incident, Monitor, Rule, Truth, Value
 
 
 class Would(msgspec.Struct, frozen=True):
@@ -42,6 +42,8 @@ class Was(msgspec.Struct, frozen=True):
     limit: float
     verdict: Truth
     again: bool
+    kind: AlarmKind = "threshold"
+    """Of one on the budget, `worst` and `limit` are log evidence, not values."""
 
 
 class Point(msgspec.Struct, frozen=True):
@@ -154,7 +156,7 @@ def _was(alarm: Alarm, would: Sequence[Would], past: Past) -> Was:
     end = alarm.ended or past.end
     again = any(one.start <= end + past.step and alarm.fired - past.step <= one.end for one in would)
     worst = alarm.worst if alarm.worst is not None else alarm.value
-    return Was(alarm.id, alarm.incident, alarm.fired, alarm.ended, worst, alarm.limit, alarm.verdict, again)
+    return Was(alarm.id, alarm.incident, alarm.fired, alarm.ended, worst, alarm.limit, alarm.verdict, again, alarm.kind)
 
 
 def _meet(start: float, end: float, incident: Incident, past: Past) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
 from typing import Literal
 
@@ -22,6 +22,7 @@ from tidegate.errors import InvalidRequest, NotFound
 from tidegate.metrics.distance import distance
 from tidegate.plugins import nearest
 from tidegate.profiles.column import Column
+from tidegate.profiles.profile import Profile
 from tidegate.profiles.reference import FEW, Reference
 from tidegate.storage.layout import Layout
 from tidegate.storage.profiles import ProfileStore
@@ -127,8 +128,11 @@ def distribution(
         size = step_of(end - start)
         stored = store.reference(endpoint, version or "")
         first = start // size * size
-        parts = store.series(endpoint, first, end, size, version=version)
-        now = _merged([part.columns.get(column) for part in parts])
+        courses = store.series_by_part(endpoint, first, end, size, columns=[column], version=version)
+        parts = [
+            (first + number * size, _merged(found)) for number, found in enumerate(_columns(courses.values(), column))
+        ]
+        now = _merged([found for _, found in parts])
         if now is None and column not in sides and (stored is None or column not in stored.columns):
             raise NotFound(
                 f"{endpoint} has no column {column!r}.{nearest(column, sides)} Known: {', '.join(sorted(sides))}"
@@ -148,7 +152,7 @@ def distribution(
         words,
         (start, end),
         size,
-        [(p.start, p.columns.get(column)) for p in parts],
+        parts,
         usual,
         bins,
     )
@@ -174,6 +178,12 @@ def step_of(seconds: float) -> float:
     return float(next((size for size in _SIZES if seconds / size <= STEPS), _SIZES[-1]))
 
 
+def _columns(courses: Iterable[Sequence[Profile]], column: str) -> Iterator[list[Column | None]]:
+    """Of each step: the column of every version and role."""
+    for step in zip(*courses, strict=True):
+        yield [part.columns.get(column) for part in step]
+
+
 def _merged(columns: Sequence[Column | None]) -> Column | None:
     found: Column | None = None
     for column in columns:
@@ -193,13 +203,21 @@ def _made(
     steps = [
         _step(at, column, before, named, [one.name for one in categories]) for at, column in parts if column is not None
     ]
-    gone = (now.below + now.above) / max(now.present, 1)
     return Distribution(
         endpoint, name, now.side, "category" if named else "number", words, *span, before.rows, now.rows,
-        before.missing / max(before.rows, 1), now.missing / max(now.rows, 1), distance(now, before) if now.rows else None, gone,
+        before.missing / max(before.rows, 1), now.missing / max(now.rows, 1),
+        distance(now, before) if now.rows else None, _beyond(before, now),
         _median(before, named), _median(now, named), [] if named else histogram(before, now, bins), categories, size, steps,
         usual is not None and name in usual.season,
     )  # fmt: skip
+
+
+def _beyond(before: Column, now: Column) -> float:
+    """The share of values now below the least or above the greatest before."""
+    if not before.present or not now.present or before.kind != "number" or now.kind != "number":
+        return 0.0
+    below, upto = now.cdf(np.array([np.nextafter(before.low, -math.inf), before.high]))
+    return float(below + 1.0 - upto)
 
 
 def is_named(before: Column, now: Column, said: bool = False) -> bool:

@@ -31,7 +31,12 @@ _ACTS = {
     "resolve false": "called it false",
     "resolve": "ended it",
 }
+_ITSELF = {"monitor", "controller", "ingest"}
+"""Actors whose changes are bookkeeping: monitors made for new columns, splits that a rollout's decisions tell of already."""
 _CHANGES = {"apply", "split", "load", "unload", "undo", "monitor", "silence", "unsilence", "freeze", "unfreeze"}
+
+
+_ROUTINE = {"step", "tick", "wait"}
 
 
 class Moment(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -77,12 +82,13 @@ def _of_incident(incident: Incident) -> Iterator[Moment]:
 
 def _of_alarm(alarm: Alarm) -> Iterator[Moment]:
     def moment(at: float, words: str, note: str = "") -> Moment:
-        return Moment(at, "alarm", f"{alarm.monitor} {words}", note=note, alarm=alarm.id, monitor=alarm.monitor)
+        name = alarm.monitor.removeprefix(f"{alarm.endpoint}/")
+        return Moment(at, "alarm", f"{name} {words}", note=note, alarm=alarm.id, monitor=alarm.monitor)
 
     if alarm.since and alarm.since != alarm.fired:
         yield moment(alarm.since, "went over its limit" if alarm.kind == "threshold" else "began to move")
     if alarm.fired:
-        yield moment(alarm.fired, "fired", alarm.message)
+        yield moment(alarm.fired, "fired")
     if alarm.ended and alarm.fired:
         yield moment(alarm.ended, "ended")
 
@@ -93,7 +99,7 @@ def _of_audit(audit: Iterable[AuditEntry], incident: Incident, monitors: set[str
             after = entry.after if isinstance(entry.after, dict) else {}
             words = _ACTS.get(entry.action, entry.action)
             yield Moment(entry.time, "person", words, entry.actor, str(after.get("note") or ""))
-        elif entry.action in _CHANGES and _concerns(entry, incident.endpoint, monitors):
+        elif entry.action in _CHANGES and entry.actor not in _ITSELF and _concerns(entry, incident.endpoint, monitors):
             yield Moment(entry.time, "change", f"{entry.action}: {entry.target}", entry.actor, _reason(entry.after))
 
 
@@ -121,7 +127,9 @@ def _of_rollouts(store: RolloutStore, endpoint: str, start: float, end: float) -
     for state in store.history(endpoint, limit=20):
         if state.created > end or (state.ended and state.ended < start):
             continue
+        told: set[str] = set()
         for one in store.decisions(state.id):
-            if start <= one.time <= end:
+            if start <= one.time <= end and one.event not in _ROUTINE and one.event not in told:
+                told.add(one.event)
                 words = f"rollout {state.id} ({state.stable} to {state.canary}): {one.event}"
                 yield Moment(one.time, "rollout", words, one.actor, one.message, rollout=state.id, decision=one.number)

@@ -22,7 +22,7 @@ export default {
       const { labels, series, unit = "share", horizontal, axis } = this.data;
       const text = { color: token("ink-3"), fontFamily: "Roboto, system-ui, sans-serif", fontSize: 11 };
       const names = { type: "category", data: labels, inverse: !!horizontal, axisTick: { show: false }, axisLine: { lineStyle: { color: token("border") } }, axisLabel: { ...text, color: token("ink-2"), width: horizontal ? 120 : undefined, overflow: "truncate", hideOverlap: true }, name: axis };
-      const values = { type: "value", axisLabel: { ...text, formatter: (v) => figureText(v, unit) }, splitLine: { lineStyle: { color: token("grid") } }, splitNumber: 3 };
+      const values = { type: "value", minInterval: unit === "count" ? 1 : undefined, axisLabel: { ...text, formatter: (v) => figureText(v, unit) }, splitLine: { lineStyle: { color: token("grid") } }, splitNumber: 3 };
       this.chart.setOption({
         animation: false, textStyle: text, aria: { enabled: true },
         grid: { left: 4, right: 12, top: 10, bottom: 4, containLabel: true },
@@ -35,7 +35,7 @@ export default {
   render() {
     const { title, unit = "share", series = [], height = 220, empty, note } = this.data || {};
     return h("figure", { class: "tg-chart" }, [
-      h("figcaption", { class: "tg-chart-head" }, [h("span", { class: "tg-h3" }, title), h("span", { class: "tg-label" }, unit === "share" ? "% of rows" : unit)]),
+      h("figcaption", { class: "tg-chart-head" }, [h("span", { class: "tg-h3" }, title), h("span", { class: "tg-label" }, { share: "% of rows", count: "" }[unit] ?? unit)]),
       h("div", { class: "tg-chart-canvas", style: { height: `${height}px` } }, [
         h("div", { ref: "canvas", style: { width: "100%", height: "100%", visibility: this.filled() ? "visible" : "hidden" } }),
         !this.filled() && h("div", { class: "tg-chart-empty" }, empty || "Nothing in this window."),

@@ -45,6 +45,20 @@ async def resolve(id: int, verdict: Literal["real", "false"], ended: bool) -> No
         say(f"Incident {id}: {verdict}.")
 
 
+async def judge(id: int, alarm: int) -> None:
+    """Say what one alarm of an incident was; it ends, the incident goes on with the others."""
+    who().must("operate")
+    options = (("real", "it told of something real"), ("false", "it was a false alarm"))
+    answer = await confirm(
+        f"What was alarm {alarm}?", "Only this alarm gets the verdict, and ends; the others of the incident stay.",
+        fields=[Field("verdict", "It was", kind="select", value="real", options=options)], verb="Say so",
+    )  # fmt: skip
+    if answer is not None:
+        verdict: Literal["real", "false"] = "false" if answer["verdict"] == "false" else "real"
+        await _do(acts.resolve, layout(), id, verdict, actor=who().actor, note=str(answer["reason"]), alarm=alarm)
+        say(f"Alarm {alarm}: {verdict}.")
+
+
 async def new_silence(match: str) -> None:
     """Tell nobody of alarms that match, for a while."""
     who().must("operate")

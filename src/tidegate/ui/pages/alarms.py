@@ -34,6 +34,7 @@ from tidegate.ui.url import query, with_query
 from tidegate.ui.who import who
 from tidegate.views.alarms import AlarmsView, IncidentView
 from tidegate.views.budget import BudgetView, KindView, Loud
+from tidegate.views.pace import duration
 
 TONES = {"firing": "firing", "acknowledged": "warning", "resolved": "muted", "pending": "warning"}
 HARM = {"harmful": "firing", "harmless": "ok", "unknown": "muted", "": "muted"}
@@ -49,10 +50,10 @@ def alarms() -> None:
     watching = banner("", "warning")
     watching.set_visibility(False)
     with box("tg-grid-narrow"):
-        waiting = stat("Waiting for somebody", "incidents", large=True)
-        taken = stat("Taken on", "incidents", large=True)
-        spent = stat("False alarms of 30 days", large=True)
-        judged = stat("Without a verdict", "alarms", large=True)
+        waiting = stat("Incidents waiting for somebody", large=True)
+        taken = stat("Incidents taken on", large=True)
+        spent = stat("False alarms in 30 days", large=True)
+        judged = stat("Alarms without a verdict", large=True)
     tabs([("Open", with_query(show=""), not every), ("All", with_query(show="all"), every)])
     with card(flush=True):
         listed = table(
@@ -67,7 +68,7 @@ def alarms() -> None:
         pending = table([Column("monitor", "Monitor"), Column("what", "What"), Column("since", "Since")])
     with box("tg-split"):
         with card("Budget of false alarms"):
-            days = bars("Alarms a day, last 30 days", "alarms", height=150, empty="No alarm in 30 days.")
+            days = bars("Alarms a day, last 30 days, UTC", "count", height=150, empty="No alarm in 30 days.")
             kinds = table(
                 [
                     Column("kind", "Kind"), Column("alarms", "Alarms", num=True), Column("real", "Real", num=True),
@@ -75,7 +76,7 @@ def alarms() -> None:
                 ]
             )  # fmt: skip
         with box("tg-stack"):
-            with card("Silences", flush=True):
+            with card("Silences", flush=True, note="choose one to end it" if who().may("operate") else ""):
                 quiet = table(
                     [Column("match", "Alarms"), Column("until", "Ends"), Column("by", "By")],
                     empty="Nothing is silenced.",
@@ -205,9 +206,9 @@ def state(view: IncidentView) -> Cell:
 def _watched(view: AlarmsView) -> str:
     watching = view.watching
     if watching.looked < 0:
-        return "Nobody watches: the monitor process never ran. `tidegate up` starts it."
+        return "Nobody watches: the monitor process never ran. tidegate up starts it."
     if watching.late:
-        return f"Nobody watches: the monitor process looked last {watching.looked:.0f} s ago. `tidegate status` says which processes run."
+        return f"Nobody watches: the monitor process looked last {duration(watching.looked)} ago. tidegate status says which processes run."
     return watching.error
 
 

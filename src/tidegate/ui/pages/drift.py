@@ -29,7 +29,6 @@ from tidegate.ui.components import (
     link,
     num,
     pill,
-    spark,
     table,
     text,
     to,
@@ -38,6 +37,7 @@ from tidegate.ui.components import (
 from tidegate.ui.components.cells import Cell
 from tidegate.ui.frame import head, page
 from tidegate.ui.live import Reader, live
+from tidegate.ui.pages._endpoints import with_profiles
 from tidegate.ui.project import layout
 from tidegate.ui.url import query, set_query, with_query
 from tidegate.ui.window import Window
@@ -90,11 +90,18 @@ class Asked(msgspec.Struct):
     problem: str = ""
 
 
+class Paced(msgspec.Struct):
+    """The pace, or the words that say why there is none."""
+
+    view: PaceView | None
+    problem: str = ""
+
+
 @page("/drift", title="Drift", nav="drift")
 def choose() -> None:
     from nicegui import ui
 
-    names = _endpoints()
+    names = with_profiles()
     if len(names) == 1:
         ui.navigate.to(to("drift", names[0]))
         return
@@ -109,17 +116,6 @@ def choose() -> None:
         table([Column("name", "Endpoint")]).fill(
             [Row(name, {"name": words(name, href=to("drift", name))}, to("drift", name)) for name in names]
         )
-
-
-def _endpoints() -> list[str]:
-    from contextlib import closing
-
-    from tidegate.storage.profiles import ProfileStore
-
-    if not (layout().root / "state.db").exists():
-        return []
-    with closing(ProfileStore(layout())) as store:
-        return store.endpoints()
 
 
 @page("/drift/{endpoint}", title="Drift of {endpoint}", nav="drift", window="24h")
@@ -140,19 +136,20 @@ def drift(endpoint: str) -> None:
                 on_value=lambda value: _against(str(value)),
             )
     kinds: dict[str, _Kind] = {}
-    with box("tg-grid-narrow"):
+    kinds_row = box("tg-kinds")
+    with kinds_row:
         for name, title in TITLES:
             kinds[name] = _Kind(title)
     shown = _Shown(endpoint, window, "previous" if previous else "stored")
-    with box("tg-split"):
-        with card("Columns", flush=True, note="what moved first, by distance"):
+    with box("tg-halves"):
+        columns_card = card("Columns", flush=True, note="what moved first, by distance")
+        with columns_card:
             ranked = table(
                 [Column("name", "Column"), Column("effect", "Distance"), Column("outcome", "Outcome"), Column("what", "How it moved")],
                 empty="No column was compared yet.", on_row=shown.choose,
             )  # fmt: skip
         shown.build()
-    pace_card = card("How fast it changes", flush=True)
-    with pace_card:
+    with card("How fast it changes", flush=True, note="over all profiles there are"):
         pace_words = text("", "tg-pad tg-prose")
         paces = table(
             [
@@ -160,35 +157,40 @@ def drift(endpoint: str) -> None:
                 Column("pace", "Pace"),
                 Column("half", "Half-life", num=True, title="Until half of it has moved"),
                 Column("words", "In words"),
-                Column("similar", "Similarity to the first window"),
+                Column("similar", "As at first", title="How like the first window the last one is"),
             ]
         )
 
     def draw(asked: Asked) -> None:
+        columns_card.set_visibility(asked.view is not None)
+        kinds_row.set_visibility(asked.view is not None)
         if asked.view is None:
-            verdict.set_text(asked.problem)
+            verdict.set_text(asked.problem[:1].upper() + asked.problem[1:])
             return
         view = asked.view
         verdict.set_text(view.verdict)
         source.set_text(
-            f"{view.rows_now:,} rows against {view.rows_before:,} of {view.reference}"
+            f"{view.rows_now:,} rows against {view.rows_before:,} of {_named(view.reference)}"
             + (", from profiles" if view.source == "profiles" else "")
         )
         kinds["covariate"].show(view.covariate.outcome, view.covariate.words)
         kinds["label"].show(view.label.outcome, view.label.words)
         kinds["concept"].show(view.concept.outcome, view.concept.words)
         kinds["harm"].show(view.harm.outcome, view.harm.words)
-        ranked.fill([_row(one) for one in view.columns], selected=shown.column)
+        compared = [one for one in view.columns if one.outcome not in ("gone", "new", "type")]
+        most = max([0.25, *(one.effect for one in compared)])
+        shown.rows = [_row(one, most) for one in view.columns]
         shown.ranked = ranked
-        shown.rows = [_row(one) for one in view.columns]
+        ranked.fill(shown.rows, selected=shown.column)
         if not shown.column and view.columns:
-            shown.choose(view.columns[0].name)
+            shown.choose((compared or view.columns)[0].name)
 
-    def draw_pace(view: PaceView | None) -> None:
-        pace_card.set_visibility(view is not None)
+    def draw_pace(asked: Paced) -> None:
+        pace_words.set_text(asked.view.verdict if asked.view is not None else asked.problem)
+        paces.set_visibility(asked.view is not None)
+        view = asked.view
         if view is None:
             return
-        pace_words.set_text(view.verdict)
         paces.fill([_pace_row(one) for one in view.columns])
 
     live(lambda: _asked(endpoint, window, previous), draw, key=("drift", endpoint, _key(window), previous), every=30.0)
@@ -199,9 +201,9 @@ class _Kind:
     """One kind of drift: its name, what was found, and the words."""
 
     def __init__(self, title: str) -> None:
-        with card():
-            with box("tg-row tg-between"):
-                text(title, "tg-label")
+        with card(), box("tg-stack-tight"):
+            text(title, "tg-label")
+            with box("tg-row"):
                 self.pill = pill("…", "muted")
             self.words = text("", "tg-note")
 
@@ -209,6 +211,13 @@ class _Kind:
         self.pill.set_text(outcome)
         self.pill.set_classes(f"tg-pill tg-pill-{KINDS[outcome]}")
         self.words.set_text(said[:1].upper() + said[1:] + ("." if said and not said.endswith(".") else ""))
+
+
+class Shape(msgspec.Struct):
+    """A distribution, or the words that say why there is none."""
+
+    found: Distribution | None
+    problem: str = ""
 
 
 class _Shown:
@@ -221,13 +230,14 @@ class _Shown:
         self.column = query("column")
         self.rows: list[Row] = []
         self.ranked: Table | None = None
-        self.reader: Reader[Distribution] | None = None
+        self.reader: Reader[Shape] | None = None
 
     def build(self) -> None:
         """Its elements."""
         with box("tg-stack"):
-            with card():
+            with card(), box("tg-stack"):
                 self.title = text("Choose a column", "tg-h2", "h2")
+                self.problem = text("", "tg-note")
                 self.facts = facts()
                 self.numbers: Bars = bars("Values", height=200, axis="")
                 self.names: Bars = bars("Values", height=240, horizontal=True)
@@ -240,7 +250,7 @@ class _Shown:
                 self.effect: Chart = chart(
                     "Distance from usual", "", height=110, group="drift", low=0.0, empty="No row in this window."
                 )
-                link("What watches it", "/monitors", "tg-no-print")
+                self.more = box("tg-row tg-no-print")
         if self.column:
             self.ask()
 
@@ -261,20 +271,34 @@ class _Shown:
         endpoint, column, window, against = self.endpoint, self.column, self.window, self.against
         self.title.set_text(column)
 
-        def question() -> Distribution:
+        def question() -> Shape:
             from tidegate.views.distributions import distribution
 
             moved = window.moved()
-            return distribution(layout(), endpoint, column, start=moved.start, end=moved.end, against=against)
+            try:
+                return Shape(
+                    distribution(layout(), endpoint, column, start=moved.start, end=moved.end, against=against)
+                )
+            except TidegateError as exc:
+                return Shape(None, str(exc))
 
         self.reader = live(
             question, self.draw, key=("distribution", endpoint, column, _key(window), against), every=20.0
         )
 
-    def draw(self, found: Distribution) -> None:
+    def draw(self, shape: Shape) -> None:
         """Histogram or categories, then how it went."""
-        if found.column != self.column:
+        found = shape.found
+        self.problem.set_text(shape.problem)
+        if found is None or found.column != self.column:
             return
+        self.more.clear()
+        with self.more:
+            if found.side == "input":
+                link("What watches it", to("monitors", "edit", id=f"{found.endpoint}/input.drift.{found.column}"))
+            else:
+                link("What watches it", to("monitors", endpoint=found.endpoint))
+            link("Its predictions", to("log", found.endpoint))
         named = found.kind == "category"
         self.numbers.set_visibility(not named)
         self.names.set_visibility(named)
@@ -316,13 +340,22 @@ def _asked(endpoint: str, window: Window, previous: bool) -> Asked:
     return Asked(msgspec.structs.replace(found, start=0.0, end=0.0))
 
 
-def _pace(endpoint: str) -> PaceView | None:
+def _pace(endpoint: str) -> Paced:
     from tidegate.views.pace import pace
 
     try:
-        return pace(layout(), endpoint)
-    except TidegateError:
-        return None
+        return Paced(pace(layout(), endpoint))
+    except TidegateError as exc:
+        return Paced(None, f"{str(exc).split(';')[0]}: too few to say how fast anything changes.")
+
+
+def _named(reference: str) -> str:
+    """A reference without the folders of its file.
+
+    >>> _named("file /srv/models/abc/train.parquet"), _named("first 5000 rows")
+    ('train.parquet', 'first 5000 rows')
+    """
+    return reference.rsplit("/", 1)[-1] if reference.startswith(("file ", "/")) else reference
 
 
 def _against(value: str) -> None:
@@ -336,10 +369,10 @@ def _key(window: Window) -> tuple[str, float, float]:
     return (window.name, 0.0, 0.0) if window.live else ("", window.start, window.end)
 
 
-def _row(one: ColumnDrift) -> Row:
+def _row(one: ColumnDrift, most: float) -> Row:
     tone = {"firing": "firing", "warning": "warning"}.get(OUTCOMES[one.outcome], "")
     return Row(one.name, {
-        "name": words(one.name, sub=one.side), "effect": bar(one.effect, unit="", tone=tone),
+        "name": words(one.name, sub=one.side), "effect": bar(one.effect, of=most, unit="", tone=tone),
         "outcome": badge(WORDS[one.outcome], OUTCOMES[one.outcome], title=f"distance {one.low:.3f} to {one.high:.3f}, p = {one.p:.2g}"),
         "what": one.what or None,
     })  # fmt: skip
@@ -350,7 +383,7 @@ def _pace_row(one: ColumnPace) -> Row:
     return Row(f"{one.side} {one.name}", {
         "name": words(one.name, sub=one.side), "pace": badge(one.pace, PACES[one.pace]), "words": one.words,
         "half": words(duration(one.half_life), sub=between) if one.half_life else None,
-        "similar": spark(one.similarity) if len(one.similarity) > 1 else None,
+        "similar": bar(one.similarity[-1]) if one.similarity else None,
     })  # fmt: skip
 
 

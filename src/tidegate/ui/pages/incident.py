@@ -13,6 +13,7 @@ import msgspec
 from tidegate.errors import TidegateError
 from tidegate.metrics import registry
 from tidegate.types.monitoring import Alarm, Finding, Monitor
+from tidegate.ui.acting import guarded
 from tidegate.ui.components import (
     Chart,
     Column,
@@ -33,6 +34,7 @@ from tidegate.ui.components import (
     link,
     num,
     pill,
+    several,
     table,
     text,
     to,
@@ -49,7 +51,7 @@ from tidegate.views.incident import ExampleRow, IncidentReport
 from tidegate.views.timeline import Moment
 
 CHARTS = 4
-BEFORE, AFTER = 3600.0, 1800.0
+BEFORE, AFTER = 900.0, 1800.0
 UNITS = {"share": "share", "seconds": "s", "bytes": "bytes", "count": "count", "per_second": "/s", "number": ""}
 
 
@@ -85,7 +87,8 @@ def incident(id: int) -> None:
     def ended() -> bool:
         return newest[0].view.incident.state == "resolved"
 
-    with card():
+    judge = guarded(lambda alarm: acts.judge(id, int(alarm)))
+    with card(), box("tg-stack"):
         pills = box("tg-row")
         cause = text("", "tg-lead")
         about = facts()
@@ -104,17 +107,10 @@ def incident(id: int) -> None:
             charts_card = card("Around it", note="what its alarms are about")
             with charts_card:
                 charts = box("tg-stack")
-            with card("Alarms", flush=True):
-                members = table(
-                    [
-                        Column("monitor", "Monitor"),
-                        Column("state", "State"),
-                        Column("worst", "Worst", num=True),
-                        Column("limit", "Limit", num=True),
-                        Column("fired", "Fired"),
-                        Column("ended", "Ended"),
-                    ]
-                )
+            with card("Alarms", flush=True, note="choose one to judge it alone" if who().may("operate") else ""):
+                columns = [Column("monitor", "Monitor"), Column("state", "State"), Column("worst", "Worst", num=True)]
+                columns += [Column("limit", "Limit", num=True), Column("fired", "Fired"), Column("ended", "Ended")]
+                members = table(columns, on_row=judge if who().may("operate") else None)
             examples_card = card("Examples", flush=True, note="predictions to look at")
             with examples_card:
                 examples_place = box()
@@ -251,9 +247,9 @@ def _drawable(alarm: Alarm) -> bool:
 
 def _facts(found: IncidentReport) -> list[tuple[str, Cell]]:
     one, view = found.view.incident, found.view
-    made: list[tuple[str, Cell]] = [("Since", at(one.opened))]
+    made: list[tuple[str, Cell]] = [("Since", several(at(one.opened), words(_clock(one.opened), tone="muted")))]
     if one.ended:
-        made.append(("Ended", at(one.ended)))
+        made.append(("Ended", several(at(one.ended), words(_clock(one.ended), tone="muted"))))
     made.append(("How sure", view.sure))
     if one.notified:
         made.append(("Told", words(f"as a {one.severity}")))
@@ -282,8 +278,17 @@ def _finding(endpoint: str, number: int, one: Finding) -> Row:
     return Row(str(number), {
         "column": words(one.column or one.what, href=href, sub=where), "what": words(one.what, sub=change),
         "effect": bar(one.effect, unit="") if one.effect else None,
-        "odds": words(f"10^{odds:.0f} to 1" if odds >= 6 else f"{math.exp(one.log_e):,.0f} to 1") if one.log_e > 1 else None,
+        "odds": words(f"10{_raised(odds)} to 1" if odds >= 6 else f"{math.exp(one.log_e):,.0f} to 1") if one.log_e > 1 else None,
     })  # fmt: skip
+
+
+def _raised(power: float) -> str:
+    """An exponent.
+
+    >>> _raised(156.2)
+    '¹⁵⁶'
+    """
+    return f"{power:.0f}".translate(str.maketrans("0123456789-", "⁰¹²³⁴⁵⁶⁷⁸⁹⁻"))
 
 
 def _member(one: Alarm) -> Row:
@@ -317,7 +322,7 @@ def _examples(found: IncidentReport) -> None:
 def _example(found: IncidentReport, row: ExampleRow) -> dict[str, Cell]:
     href = to("log", found.view.incident.endpoint, row.prediction_id)
     cells: dict[str, Cell] = {
-        "id": words(row.prediction_id[-9:], mono=True, title=row.prediction_id, href=href), "version": row.version,
+        "id": words(row.prediction_id[-9:], mono=True, clip=True, title=row.prediction_id, href=href), "version": row.version,
     }  # fmt: skip
     for number, (name, value) in enumerate(zip(found.columns, row.values, strict=True)):
         moved = "warning" if value is None else "firing" if name in found.moved[:1] else ""

@@ -194,10 +194,10 @@ class _Editor:
                     on_value=self.told,
                 )
         with box("tg-grid-narrow"):
-            self.alarms = stat("It would have told", "times", large=True)
+            self.alarms = stat("Alarms it would have raised", large=True)
             self.real = stat("Real incidents told of", large=True)
-            self.noise = stat("While somebody called it false", "times", large=True)
-            self.lasted = stat("Together", "s", large=True)
+            self.noise = stat("In false alarms", large=True)
+            self.lasted = stat("Lasting together", "s", large=True)
         with box("tg-split"):
             with card("What it would have told of", flush=True):
                 self.would = table(
@@ -234,7 +234,7 @@ class _Editor:
         self.alarms.show(
             len(found.would),
             tone="warning" if found.alone else "",
-            sub=f"{found.alone} while nothing was known to be wrong",
+            sub=f"{found.alone} of them alone" if found.alone else "",
         )
         of = found.real + len(found.missed)
         self.real.show(
@@ -262,6 +262,14 @@ class _Editor:
             for name, value in (("above", self.rule.max), ("below", self.rule.min)):
                 if value is not None:
                     limits.append(Limit(f"alarm {name}", value, drag=self.may))
+            held = self.one.rule
+            for now, tried in (
+                ((held.max, self.rule.max), (held.min, self.rule.min))
+                if held is not None and not held.relative_to
+                else ()
+            ):
+                if now is not None and now != tried:
+                    limits.append(Limit("in force", now, tone="muted"))
         marks = [Mark(one.start, "decision", "it would have told", tone="warning") for one in found.would]
         marks += [
             Mark(
@@ -388,7 +396,8 @@ class _Editor:
         again = badge("yes", "ok") if one.again else badge("no", "warning")
         return Row(str(one.alarm), {
             "start": words(_moment(one.start), href=href, sub="" if one.end else "still open"),
-            "worst": num(one.worst, self.unit), "verdict": badge(one.verdict or "none", VERDICTS[one.verdict]), "again": again,
+            "worst": num(one.worst, self.unit) if one.kind == "threshold" else "on the budget",
+            "verdict": badge(one.verdict or "none", VERDICTS[one.verdict]), "again": again,
         })  # fmt: skip
 
 

@@ -13,8 +13,10 @@ import msgspec
 
 from tidegate.errors import ConfigError
 from tidegate.metrics import registry
+from tidegate.monitoring.adapt import Adaptation
 from tidegate.monitoring.suggest import Candidate, Suggestion
 from tidegate.monitoring.usefulness import Usefulness
+from tidegate.types.monitoring import Monitor
 from tidegate.ui.acting import guarded
 from tidegate.ui.components import (
     Column,
@@ -38,6 +40,7 @@ from tidegate.ui.components import (
 from tidegate.ui.components.cells import Cell
 from tidegate.ui.frame import head, page
 from tidegate.ui.live import live
+from tidegate.ui.pages._endpoints import with_profiles
 from tidegate.ui.pages._monitor_acts import put
 from tidegate.ui.project import layout
 from tidegate.ui.url import query, set_query, with_query
@@ -52,7 +55,10 @@ STATES = {
     "muted": "muted",
     "retired": "muted",
 }
-PROPOSALS = {"keep": "ok", "tune": "warning", "retire": "firing", "label": "accent", "wait": "muted"}
+PROPOSALS = {
+    "keep": ("earned its place", "ok"), "tune": ("tune it", "warning"), "retire": ("retire it?", "warning"),
+    "label": ("judge its alarms", "accent"), "wait": ("too early", "muted"),
+}  # fmt: skip
 
 
 @page("/monitors", title="Monitors", nav="monitors")
@@ -64,7 +70,7 @@ def monitors() -> None:
             button("Add…", add, title="Watch one more metric")
     useful: dict[str, Usefulness] = {}
     newest: list[list[MonitorView]] = [[]]
-    endpoints = _endpoints()
+    endpoints = with_profiles()
     with box("tg-row tg-between"):
         tabs([("Watching", with_query(show=""), not retired), ("Retired too", with_query(show="retired"), retired)])
         if len(endpoints) > 1:
@@ -78,6 +84,7 @@ def monitors() -> None:
             ],
             empty="Nothing is watched yet: monitors are made when an endpoint gets traffic, and by hand with Add.",
         )  # fmt: skip
+    adapted = _Adapted()
     if operates:
         for name in [chosen] if chosen else endpoints:
             _suggested(name)
@@ -94,6 +101,7 @@ def monitors() -> None:
 
     live(lambda: _asked(retired), draw, key=("monitors", retired), every=3.0)
     live(_useful, draw_useful, key="usefulness", every=60.0)
+    live(_adaptations, adapted.draw, key="adaptations", every=60.0)
 
 
 def _asked(retired: bool) -> list[MonitorView]:
@@ -107,17 +115,6 @@ def _useful() -> list[Usefulness]:
     from tidegate.monitoring.usefulness import judge_all
 
     return judge_all(records(layout(), window=90 * 86400.0))
-
-
-def _endpoints() -> list[str]:
-    from contextlib import closing
-
-    from tidegate.storage.profiles import ProfileStore
-
-    if not (layout().root / "state.db").exists():
-        return []
-    with closing(ProfileStore(layout())) as store:
-        return store.endpoints()
 
 
 def _choose(endpoint: str) -> None:
@@ -143,8 +140,71 @@ def _row(view: MonitorView, useful: Usefulness | None) -> Row:
         "rule": words(view.rule + share, sub="page" if one.severity == "page" else ""),
         "value": words(view.shown, tone="firing" if view.alarm in ("firing", "acknowledged") else "") if view.shown else None,
         "state": several(*pills), "alarms": words(str(view.alarms), sub=counts) if view.alarms else "0",
-        "worth": several(badge(useful.proposal, PROPOSALS[useful.proposal], title=useful.why)) if useful is not None else None,
+        "worth": badge(*PROPOSALS[useful.proposal], title=useful.why) if useful is not None else None,
     }, to("monitors", "edit", id=one.id))  # fmt: skip
+
+
+# -- what verdicts speak for --------------------------------------------------------------------------------------------
+
+
+class _Adapted:
+    """Changes that people's verdicts speak for, to be made one by one; hidden while there are none."""
+
+    def __init__(self) -> None:
+        self.found: dict[str, Adaptation] = {}
+        self.card = card("What the verdicts speak for", flush=True, note="choose a row to make the change")
+        columns = [
+            Column("monitor", "Monitor"),
+            Column("was", "Is"),
+            Column("becomes", "Would be"),
+            Column("why", "Why"),
+        ]
+        with self.card:
+            self.table = table(columns, on_row=guarded(self.make) if who().may("operate") else None)
+        self.card.set_visibility(False)
+
+    def draw(self, found: list[Adaptation]) -> None:
+        """These from now on."""
+        self.found = {one.before.id: one for one in found}
+        self.card.set_visibility(bool(found))
+        self.table.fill([Row(one.before.id, self._cells(one)) for one in found])
+
+    def _cells(self, one: Adaptation) -> dict[str, Cell]:
+        monitor = words(one.before.id, mono=True)
+        return {"monitor": monitor, "was": _held(one.before), "becomes": _held(one.after), "why": one.why}
+
+    async def make(self, id: str) -> None:
+        """Make one, with a yes."""
+        who().must("operate")
+        one = self.found[id]
+        pairs: list[tuple[str, Cell]] = [
+            ("Is", _held(one.before)),
+            ("Would be", _held(one.after)),
+            ("Because", one.why),
+        ]
+        if (
+            await confirm(
+                f"Change {id}?",
+                "It is in force at once, and can be undone.",
+                facts=pairs,
+                verb="Change it",
+                reason=False,
+            )
+            is not None
+        ):
+            await put(one.after, one.before.number)
+            say(f"{id}: {_held(one.after)}.")
+
+
+def _held(one: Monitor) -> str:
+    share = f", {one.weight:g} shares of it" if one.rule is None else ""
+    return rule_text(one.metric, one.rule) + share
+
+
+def _adaptations() -> list[Adaptation]:
+    from tidegate.monitoring.past import adaptations
+
+    return adaptations(layout())
 
 
 # -- what else could go wrong -------------------------------------------------------------------------------------------
@@ -193,7 +253,8 @@ def _suggested(endpoint: str) -> None:
                 "Monitors with thresholds from this endpoint's own past, each with the alarms it would have raised.",
                 "tg-note",
             )
-            ask_ = button("Think", think)
+            with box("tg-row"):
+                ask_ = button("Suggest monitors", think)
 
 
 def _offer(one: Suggestion) -> Row:
@@ -249,7 +310,7 @@ async def add() -> None:
     from nicegui import ui
 
     who().must("operate")
-    names = _endpoints()
+    names = with_profiles()
     if not names:
         raise ConfigError("there is nothing to watch yet: send an endpoint some requests first")
     options = [(name, name) for name in names]
