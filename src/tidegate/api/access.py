@@ -1,4 +1,8 @@
-"""Who calls, and whether they may: `Depends(needs("operate"))` gives the actor's name for the audit, or 401 or 403."""
+"""Who calls, and whether they may: `Depends(needs("operate"))` gives the actor's name for the audit, or 401 or 403.
+
+A key comes in a header. The cookie of the dashboard's sign-in is good for reading (an image on a page, an export), never for a
+change: a browser sends cookies by itself, whoever wrote the page.
+"""
 
 from __future__ import annotations
 
@@ -7,8 +11,10 @@ from collections.abc import Callable
 
 from fastapi import Request
 
+from tidegate.api.guard import SAFE
 from tidegate.api.state import Control, control_of
 from tidegate.auth import keys
+from tidegate.errors import Forbidden
 from tidegate.types.traffic import KeyEntry
 
 CACHE_SECONDS = 1.0
@@ -38,6 +44,12 @@ def needs(right: keys.Right) -> Callable[[Request], str]:
         secret = keys.from_authorization(request.headers.get("authorization")) or request.headers.get("x-api-key", "")
         if not secret and not control.require_keys:
             return "api:local"
+        if not secret and request.method in SAFE:
+            found = control.sessions.of(request.cookies)
+            if found is not None:
+                if not keys.allows(found.role, right):
+                    raise Forbidden(f"this key's role is {found.role!r}, and this needs {right!r}")
+                return f"ui:key {found.id}"
         entry = keys.check(secret, control.ring.entries(), right)
         return f"api:key {entry.id}"
 

@@ -13,6 +13,7 @@ from tidegate.storage.state import StateStore
 
 if TYPE_CHECKING:
     from tidegate.api.access import KeyRing
+    from tidegate.api.sessions import Sessions
 
 
 class Control:
@@ -34,6 +35,13 @@ class Control:
         from tidegate.api.access import KeyRing
 
         return KeyRing(self)
+
+    @cached_property
+    def sessions(self) -> Sessions:
+        """Of browsers that have shown a key."""
+        from tidegate.api.sessions import Sessions
+
+        return Sessions(self)
 
 
 def control_of(request: Request) -> Control:

@@ -30,3 +30,8 @@ def asset(name: str) -> bytes:
     """A file of assets/ that a page may ask for; empty for any other name."""
     path = _HERE.parent / "assets" / name
     return path.read_bytes() if name in {"tidegate.js", "favicon.svg"} else b""
+
+
+def favicon() -> Path:
+    """The file of the sign in the browser's tab."""
+    return _HERE.parent / "assets" / "favicon.svg"
