@@ -10,6 +10,7 @@ from tidegate.api.alarms import router as alarms
 from tidegate.api.drift import router as drift
 from tidegate.api.guard import Guard
 from tidegate.api.metrics import router as metrics
+from tidegate.api.models import router as models
 from tidegate.api.monitors import router as monitors
 from tidegate.api.notify import router as notify
 from tidegate.api.overview import router as overview
@@ -33,6 +34,7 @@ def build(layout: Layout, *, host: str = "127.0.0.1", require_keys: bool = False
     )
     app.state.control = Control(layout, host, require_keys)
     app.include_router(router)
+    app.include_router(models)
     app.include_router(rollouts)
     app.include_router(monitors)
     app.include_router(notify)

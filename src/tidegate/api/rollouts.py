@@ -11,9 +11,12 @@ from tidegate.api.bodies import FreezeRequest, PromoteRequest, ReasonRequest, St
 from tidegate.api.errors import RESPONSES
 from tidegate.api.params import Name, Operator, Viewer
 from tidegate.api.state import control_of
+from tidegate.errors import NotFound
 
 router = APIRouter(prefix="/api", responses=RESPONSES, tags=["rollouts"])
 
+Number = Annotated[int, Path(ge=1, le=2**62)]
+Metric = Annotated[str, Query(max_length=200, description="This metric alone")]
 Id = Annotated[int | None, Query(ge=1, le=2**62, description="An earlier rollout; the newest by default")]
 
 
@@ -40,8 +43,108 @@ def status(request: Request, endpoint: Name, actor: Viewer, id: Id = None) -> di
     return found
 
 
+@router.get("/rollouts/{id}")
+def rollout(request: Request, id: Number, actor: Viewer) -> dict[str, Any]:
+    """One rollout by its id, as `GET /api/endpoints/{endpoint}/rollout` has the newest."""
+    from tidegate.views import rollouts
+
+    found: dict[str, Any] = _plain(rollouts.read_one(control_of(request).layout, id, courses=True))
+    return found
+
+
+@router.get("/rollouts/{id}/explanation")
+def explanation(request: Request, id: Number, actor: Viewer, metric: Metric = "") -> dict[str, Any]:
+    """Why it is where it is, in plain words: headline, reason, the metrics that decided, what to do next."""
+    from tidegate.views import explanation as views
+    from tidegate.views import rollouts
+
+    view = rollouts.read_one(control_of(request).layout, id)
+    watched = [spec.name for spec in view.state.plan.metrics]
+    if metric and metric not in watched:
+        raise NotFound(f"metric: rollout {id} doesn't watch {metric!r}; it watches {', '.join(watched)}")
+    found: dict[str, Any] = _plain(views.explain(view, metric))
+    return found
+
+
+@router.get("/rollouts/{id}/evidence")
+def evidence(request: Request, id: Number, actor: Viewer, metric: Metric = "") -> dict[str, Any]:
+    """Evidence over time: rates of both versions with their bounds, and ln E of harm and of safety with their lines."""
+    from tidegate.views.evidence import evidence as read
+
+    found: dict[str, Any] = _plain(read(control_of(request).layout, id, metric))
+    return found
+
+
+@router.get("/rollouts/{id}/forecast")
+def remaining(request: Request, id: Number, actor: Viewer) -> dict[str, Any]:
+    """What it still needs, step by step: units of the new version and seconds, -1 where nobody can tell."""
+    from tidegate.views.forecast import remaining as read
+
+    found: dict[str, Any] = _plain(read(control_of(request).layout, id))
+    return found
+
+
+@router.get("/rollouts/{id}/decisions")
+def decisions(request: Request, id: Number, actor: Viewer) -> list[dict[str, Any]]:
+    """Every decision, oldest first; a decision's number never changes."""
+    from tidegate.views import rollouts
+
+    found: list[dict[str, Any]] = _plain(rollouts.decisions_of(control_of(request).layout, id))
+    return found
+
+
+@router.get("/rollouts/{id}/decisions/{number}")
+def decision(request: Request, id: Number, number: Number, actor: Viewer) -> dict[str, Any]:
+    """One decision with the judgement it rests on."""
+    from tidegate.views import rollouts
+
+    found: dict[str, Any] = _plain(rollouts.decision_of(control_of(request).layout, id, number))
+    return found
+
+
+@router.get("/endpoints/{endpoint}/forecast")
+def forecast(
+    request: Request,
+    endpoint: Name,
+    actor: Viewer,
+    to: Annotated[str, Query(min_length=1, max_length=100, description="The version that would take over")],
+) -> dict[str, Any]:
+    """What a rollout would do, and about how long it would take; starts nothing."""
+    from tidegate.rollout import commands
+    from tidegate.views.forecast import forecast as read
+
+    layout = control_of(request).layout
+    planned = commands.start(layout, endpoint, to, actor=actor, dry_run=True)
+    found: dict[str, Any] = _plain({"rollout": planned, "forecast": read(layout, planned)})
+    return found
+
+
+@router.get("/endpoints/{endpoint}/diff")
+def diff(
+    request: Request,
+    endpoint: Name,
+    actor: Viewer,
+    to: Annotated[str, Query(max_length=100, description="The version compared; the newest rollout's by default")] = "",
+    since: Annotated[float, Query(ge=0, le=1e11, description="Unix seconds; only requests from then on")] = 0.0,
+    examples: Annotated[int, Query(ge=0, le=200)] = 5,
+    limit: Annotated[int, Query(ge=1, le=200_000, description="The newest copies compared")] = 200_000,
+) -> dict[str, Any]:
+    """Where a shadow answers otherwise than callers were answered: how often, on which inputs, how fast, with examples."""
+    from datetime import UTC, datetime
+
+    from tidegate.views import rollouts
+    from tidegate.views.shadow import diff as compare
+
+    layout = control_of(request).layout
+    version = to or rollouts.read(layout, endpoint, courses=False).state.canary
+    start = datetime.fromtimestamp(since, UTC) if since else None
+    report = compare(layout, endpoint, version, since=start, examples=examples, limit=limit)
+    found: dict[str, Any] = _plain(report)
+    return found
+
+
 @router.get("/rollouts/{id}/verify")
-def verify(request: Request, id: Annotated[int, Path(ge=1, le=2**62)], actor: Viewer) -> dict[str, Any]:
+def verify(request: Request, id: Number, actor: Viewer) -> dict[str, Any]:
     """Judge every decision once more from the counts that are kept."""
     from tidegate.rollout.verify import verify as again
 

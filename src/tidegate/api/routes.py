@@ -16,7 +16,6 @@ from tidegate.api.bodies import (
     Health,
     KeyRequest,
     KeyView,
-    LoadAnswer,
     NewKey,
     QueryAnswer,
     QueryRequest,
@@ -24,7 +23,7 @@ from tidegate.api.bodies import (
 from tidegate.api.errors import RESPONSES
 from tidegate.api.params import Admin, Name, Operator, Viewer
 from tidegate.api.state import control_of
-from tidegate.errors import InvalidRequest, NotFound
+from tidegate.errors import InvalidRequest
 
 router = APIRouter(prefix="/api", responses=RESPONSES)
 
@@ -53,47 +52,6 @@ def endpoints(request: Request, actor: Viewer) -> list[dict[str, Any]]:
 
     found: list[dict[str, Any]] = _plain(gather(control_of(request).layout).endpoints)
     return found
-
-
-@router.get("/models", tags=["models"])
-def models(request: Request, actor: Viewer) -> list[dict[str, Any]]:
-    """Every version of every model, and whether it serves."""
-    from tidegate.views.status import gather
-
-    found: list[dict[str, Any]] = _plain(gather(control_of(request).layout).versions)
-    return found
-
-
-@router.get("/models/{model}/versions/{version}", tags=["models"])
-def model_version(request: Request, model: Name, version: Name, actor: Viewer) -> dict[str, Any]:
-    """One version: state, processes, and what it takes and gives."""
-    from tidegate.types.traffic import RoutingTable
-    from tidegate.views.status import gather
-
-    layout = control_of(request).layout
-    for found in gather(layout).versions:
-        if (found.model, found.version) == (model, version):
-            table = msgspec.json.decode(layout.routing.read_bytes(), type=RoutingTable)
-            signatures = {(v.model, v.version): v.signature for v in table.versions}
-            return {**_plain(found), "signature": _plain(signatures.get((model, version)))}
-    raise NotFound(f"model {model!r} has no version {version!r} here")
-
-
-@router.post("/models/{model}/versions/{version}/load", tags=["models"])
-def load(request: Request, model: Name, version: Name, actor: Operator) -> LoadAnswer:
-    """Take a version back into service."""
-    return _set_loaded(request, model, version, True, actor)
-
-
-@router.post("/models/{model}/versions/{version}/unload", tags=["models"])
-def unload(request: Request, model: Name, version: Name, actor: Operator) -> LoadAnswer:
-    """Stop a version's processes, until it is loaded again."""
-    return _set_loaded(request, model, version, False, actor)
-
-
-def _set_loaded(request: Request, model: str, version: str, loaded: bool, actor: str) -> LoadAnswer:
-    revision = control_of(request).store.set_loaded(model, version, loaded, actor=actor)
-    return LoadAnswer(model=model, version=version, loaded=loaded, revision=revision)
 
 
 @router.post("/apply", tags=["project"])

@@ -137,13 +137,6 @@ def evidence(log_e: float) -> str:
     >>> evidence(0.0), evidence(math.log(324)), evidence(40), evidence(-3), evidence(math.inf)
     ('1', '324', '2e17', '0.05', '∞')
     """
-    if log_e > 1e9:  # what is kept stands in for infinity
-        return "∞"
-    if log_e < -700:
-        return "0"
-    if log_e > 700:
-        return f"1e{log_e / math.log(10):.0f}"
-    value = math.exp(log_e)
-    if value >= 99_999.5:
-        return f"{value:.0e}".replace("e+0", "e").replace("e+", "e")
-    return f"{value:.0f}" if value >= 100 else f"{value:.2g}" if value >= 1 else f"{value:.1g}"
+    from tidegate.views.explanation import strength
+
+    return strength(log_e)

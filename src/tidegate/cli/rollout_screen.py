@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from tidegate.cli import draw
 from tidegate.cli.show import ago, moment
+from tidegate.views.explanation import decided, fraction
 
 if TYPE_CHECKING:
     from rich.console import Console, ConsoleOptions, RenderResult
@@ -30,12 +31,6 @@ PHASE_STYLES = {
 
 MARKS = {"done": ("✓", "+", "green"), "now": ("▶", ">", "bold cyan"), "next": ("○", ".", "dim"),
          "failed": ("✗", "x", "bold red")}  # fmt: skip
-
-EVENTS = {
-    "start": "began", "step": "moved on", "wait": "waits", "note": "noted", "pause": "paused", "resume": "resumed",
-    "promote": "promoted", "promoteFull": "promoted to the end", "finish": "finished", "alarm": "rolled back",
-    "abort": "aborted", "undo": "undone", "retry": "tried again", "end": "ended",
-}  # fmt: skip
 
 HUMAN = "a person decides; the model is beside them"
 
@@ -212,20 +207,6 @@ def last(decision: Decision, now: float) -> Text:
     return text
 
 
-def decided(decision: Decision) -> str:
-    """A decision in plain words."""
-    moved = ""
-    if decision.phase != decision.phase_before:
-        moved = f"{decision.phase_before} to {decision.phase}"
-    elif decision.step != decision.step_before:
-        moved = f"step {decision.step_before + 1} to {decision.step + 1}"
-    words = [word for word in (EVENTS.get(decision.event, decision.event), moved) if word]
-    text = ", ".join(words)
-    judged = decision.judgement.message if decision.judgement is not None else ""
-    said = decision.message or judged or decision.reason
-    return f"{text}: {said}" if said else text
-
-
 def history_lines(states: list[RolloutState]) -> Iterator[Text]:
     """Rollouts, newest first: a line of facts each, and a line of why."""
     from rich.text import Text
@@ -248,11 +229,6 @@ def decisions_table(decisions: list[Decision]) -> Any:
 
     rows = [(str(d.number), moment(d.time), d.actor, _escaped(decided(d))) for d in decisions]
     return table(("no.", "when", "who", "what"), rows, right=("no.",))
-
-
-def fraction(log_e: float, limit: float) -> float:
-    """How far evidence is on its way to the line, on a log scale; below 1 (no evidence) is 0."""
-    return max(0.0, log_e / limit) if limit > 0 else 0.0
 
 
 def compact(count: int) -> str:

@@ -1,6 +1,7 @@
 """How long a rollout may take, before it starts: units each step will need, at the rates and the traffic of the last day.
 
     plan, log of the stable version --> per step: units of the canary, seconds -> Forecast
+    a rollout that runs -------------> the same from its step on, less what it has -> Remaining
 
 An estimate for a canary that is exactly as good as the stable version; a worse one takes longer to prove, and less to catch.
 """
@@ -19,7 +20,7 @@ from tidegate.stats.planning import units_needed
 from tidegate.storage.layout import Layout
 from tidegate.storage.log.recent import snapshot
 from tidegate.types.rollouts import MetricSpec, RolloutPlan, RolloutState, StepSpec
-from tidegate.views.rollouts import describe
+from tidegate.views.rollouts import describe, read_one
 
 WINDOW = 86400.0
 
@@ -43,6 +44,15 @@ class Forecast(msgspec.Struct, frozen=True):
     requests: int
 
 
+class Remaining(msgspec.Struct, frozen=True):
+    """What is left of a rollout, the step it is in first. `seconds` up to the end, or up to what nobody can tell, named by `until`."""
+
+    id: int
+    steps: list[StepForecast]
+    seconds: float
+    until: str = ""
+
+
 def forecast(layout: Layout, planned: RolloutState, now: float | None = None) -> Forecast:
     """What the rollout will need, from the last day of its endpoint's log."""
     calls = _calls(layout, planned.endpoint, now if now is not None else time.time())
@@ -51,6 +61,25 @@ def forecast(layout: Layout, planned: RolloutState, now: float | None = None) ->
     per_second = len(calls) / span if span else 0.0
     rates = {spec.name: _rate(spec, calls) for spec in planned.plan.metrics if spec.guardrail}
     return Forecast(_steps(planned.plan, rates, per_second), per_second, rates, len(calls))
+
+
+def remaining(layout: Layout, id: int, now: float | None = None) -> Remaining:
+    """What a rollout still needs, from the step it is in. Errors: NotFound."""
+    view = read_one(layout, id)
+    state = view.state
+    if not state.active:
+        return Remaining(id, [], 0.0)
+    steps = forecast(layout, state, now).steps[state.step :]
+    if steps:
+        units = max(steps[0].units - view.units, 0) if steps[0].units > 0 else steps[0].units
+        steps[0] = msgspec.structs.replace(steps[0], units=units, seconds=view.waiting.seconds, why=view.waiting.what)
+    total, until = 0.0, ""
+    for step in steps:
+        if step.seconds < 0:
+            until = step.why
+            break
+        total += step.seconds
+    return Remaining(id, steps, total, until)
 
 
 def _steps(plan: RolloutPlan, rates: dict[str, float], per_second: float) -> list[StepForecast]:

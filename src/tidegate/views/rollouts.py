@@ -111,6 +111,20 @@ def read(layout: Layout, endpoint: str, *, id: int | None = None, courses: bool 
         )
 
 
+def read_one(layout: Layout, id: int, *, courses: bool = False) -> RolloutView:
+    """A rollout by its id, whichever endpoint it is of. Errors: NotFound."""
+    return read(layout, _endpoint_of(layout, id), id=id, courses=courses)
+
+
+def decision_of(layout: Layout, id: int, number: int) -> Decision:
+    """One decision by its number, which never changes. Errors: NotFound, saying how many there are."""
+    found = decisions_of(layout, id)
+    for decision in found:
+        if decision.number == number:
+            return decision
+    raise NotFound(f"rollout {id} has no decision {number}; it has {len(found)}, from 1")
+
+
 def history(layout: Layout, endpoint: str | None = None, limit: int = 50) -> list[RolloutState]:
     """Rollouts, newest first; of all endpoints by default."""
     if not (layout.root / "state.db").exists():
@@ -311,6 +325,15 @@ def _together(needs: Iterable[Waiting]) -> Waiting:
 def _freeze(found: Iterable[Freeze], endpoint: str) -> Freeze | None:
     mine = [freeze for freeze in found if freeze.endpoint in (endpoint, "*")]
     return max(mine, key=lambda freeze: freeze.until) if mine else None
+
+
+def _endpoint_of(layout: Layout, id: int) -> str:
+    if (layout.root / "state.db").exists():
+        with closing(RolloutStore(layout)) as store:
+            state = store.get(id)
+        if state is not None:
+            return state.endpoint
+    raise NotFound(f"there is no rollout {id}; `tidegate rollout history` lists them")
 
 
 def _missing(store: RolloutStore, endpoint: str, id: int | None) -> str:

@@ -84,7 +84,7 @@ def worst_slices(
             told &= question.holds(columns[question.feature])
         count, wrong = int(told.sum()), int(bad[told].sum())
         low, high = rate_bounds(wrong, count, 0.05) if count else (0.0, 1.0)
-        found.append(Slice(sentence(path), count, wrong, low, high, low > rate))
+        found.append(Slice(sentence(path), count, wrong, low, high, bool(low > rate)))
     return sorted(found, key=lambda s: (not s.clear, -s.bad / max(1, s.rows)))[:most]
 
 

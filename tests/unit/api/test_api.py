@@ -54,7 +54,7 @@ def test_errors_are_one_sentence_with_a_4xx(client, layout):
         (apply(client, layout, "project: p\nmodles: {}"), 400, 'Did you mean "models"?'),
         (apply(client, layout, PROJECT.replace("loan.onnx", "gone.onnx")), 400, "there is no"),
         (client.post("/api/models/loan/versions/9/load"), 404, "no model 'loan'"),
-        (client.get("/api/models/loan/versions/9"), 404, "no version"),
+        (client.get("/api/models/loan/versions/9"), 404, "no model 'loan'"),
         (client.post("/api/log/query", json={"sql": "drop table loan"}), 400, "SELECT"),
         (client.get("/api/log/nothing/tail"), 404, "nothing"),
         (client.post("/api/keys", json={"role": "king"}), 422, "role"),
