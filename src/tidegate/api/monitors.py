@@ -70,6 +70,14 @@ def show(request: Request, id: Id, actor: Viewer, days: Days = 1.0) -> dict[str,
     return _plain(detail(control_of(request).layout, id, window=days * 86400.0))  # type: ignore[no-any-return]
 
 
+@router.get("/monitors/courses")
+def courses(request: Request, actor: Viewer, endpoint: Endpoint = None) -> dict[str, list[float | None]]:
+    """By monitor: its values every two minutes of the last hour, oldest first."""
+    from tidegate.views.monitor_courses import courses as read
+
+    return read(control_of(request).layout, endpoint)
+
+
 @router.get("/endpoints/{endpoint}/monitors/suggestions")
 def suggest(request: Request, endpoint: Name, actor: Viewer, days: Days = 30.0) -> list[dict[str, Any]]:
     """What could go wrong, the statistic that would show it, and the monitor to add, with thresholds from the past."""

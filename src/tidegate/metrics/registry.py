@@ -143,6 +143,16 @@ def metric_value(id: str, profile: Profile, reference: Reference | None = None) 
     return found
 
 
+def columns_of(id: str) -> list[str]:
+    """The profile's column that a metric is of; none, where it is of all rows. Errors: ConfigError for an unknown id.
+
+    >>> columns_of("input.missing.age"), columns_of("output.null")
+    (['age'], [])
+    """
+    target = parse(id)
+    return [target.column + str(getattr(_metrics().get(target.metric), "suffix", ""))] if target.column else []
+
+
 def metric_ids(profile: Profile, reference: Reference | None = None) -> list[str]:
     """Every id that has a meaning for these columns, the window's own first."""
     found: list[str] = []

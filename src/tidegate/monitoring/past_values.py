@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 
 import msgspec
@@ -23,9 +23,8 @@ from tidegate.profiles.profile import Profile
 from tidegate.profiles.reference import Reference
 from tidegate.storage.layout import Layout
 from tidegate.storage.monitoring import MonitoringStore
-from tidegate.storage.profiles import SERVING, ProfileStore
+from tidegate.storage.profiles import ProfileStore
 from tidegate.types.monitoring import Alarm, Incident, Monitor, Rule, Value
-from tidegate.types.records import Role
 
 MINUTE, HOUR, DAY = 60.0, 3600.0, 86400.0
 WEEK = 7 * DAY
@@ -97,19 +96,16 @@ def _profiled(
     end = math.ceil(end / step) * step
     first = start // step * step
 
-    names = columns_of(monitor.metric)
+    columns = registry.columns_of(monitor.metric)
 
-    def series(back: float = 0.0, role: Role | None = None) -> list[Value | None]:
-        begin, until = first - back - (wide - 1) * step, end - back
-        parts = profiles.series_by_part(
-            monitor.endpoint, begin, until, step, columns=names, roles=SERVING if role is None else (role,),
-            version=monitor.version or None, segment=monitor.segment,
+    def series(back: float = 0.0, role: str | None = None) -> list[Value | None]:
+        parts = profiles.series(
+            monitor.endpoint, first - back - (wide - 1) * step, end - back, step, columns=columns,
+            version=monitor.version or None, role=role, segment=monitor.segment,
         )  # fmt: skip
-        return [
-            _value(monitor.metric, one, usual) for one in rolled(_together(parts.values(), begin, until, step), wide)
-        ]
+        return [_value(monitor.metric, one, usual) for one in rolled(parts, wide)]
 
-    canary: Role | None = "canary" if rule.relative_to == "stable" and not monitor.version else None
+    canary = "canary" if rule.relative_to == "stable" and not monitor.version else None
     values = series(role=canary)
     times = [first + (number + 1) * step for number in range(len(values))]
     baselines: list[float | None] = [None] * len(values)
@@ -137,26 +133,6 @@ def _usual(metric: str, usual: Reference | None) -> Value | None:
 
 def _figure(value: Value | None, rule: Rule) -> float | None:
     return value.value if value is not None and value.n >= rule.min_rows else None
-
-
-def columns_of(metric: str) -> list[str]:
-    """The column of a profile that a metric is of; none, where it is of all rows."""
-    target = registry.parse(metric)
-    name = target.column + str(getattr(registry.profile_metrics().get(target.metric), "suffix", ""))
-    return [name] if target.column else []
-
-
-def _together(parts: Iterable[Sequence[Profile]], begin: float, until: float, step: float) -> list[Profile]:
-    """Versions and roles merged, step by step."""
-    found = list(parts)
-    if len(found) == 1:
-        return list(found[0])
-    whole = [Profile(begin + number * step, step) for number in range(max(math.ceil((until - begin) / step), 0))]
-    for course in found:
-        for mine, part in zip(whole, course, strict=True):
-            if part.requests or part.rows:
-                mine.merge(part)
-    return whole
 
 
 def rolled(parts: Sequence[Profile], wide: int) -> list[Profile]:

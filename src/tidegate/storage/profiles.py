@@ -393,15 +393,17 @@ class ProfileStore(Database):
         role: str | None = None,
         segment: str = "",
         stage: str | None = None,
+        columns: Collection[str] | None = None,
     ) -> list[Profile]:
-        """One profile for each `step` seconds (a multiple of 60) from `start`; empty ones where nothing came.
+        """One profile for each `step` seconds (a multiple of 60) from `start`; empty ones where nothing came. With only
+        these columns, where they are named.
 
         Where rows as fine as a step are gone, a coarser one is in the step in which it begins.
         """
         out = _steps(start, end, step)
         rows = self._rows(endpoint, start, end, version, _roles(role), segment, stage, _coarsest(start, step))
         for at, seconds, _, _, data in rows:
-            out[_place(at, start, step, out)].merge(decode(data, at, seconds))
+            out[_place(at, start, step, out)].merge(decode(data, at, seconds, columns))
         return out
 
     def series_by_part(

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Sequence
 from contextlib import closing
 from typing import Literal
 
@@ -22,7 +22,6 @@ from tidegate.errors import InvalidRequest, NotFound
 from tidegate.metrics.distance import distance
 from tidegate.plugins import nearest
 from tidegate.profiles.column import Column
-from tidegate.profiles.profile import Profile
 from tidegate.profiles.reference import FEW, Reference
 from tidegate.storage.layout import Layout
 from tidegate.storage.profiles import ProfileStore
@@ -128,10 +127,8 @@ def distribution(
         size = step_of(end - start)
         stored = store.reference(endpoint, version or "")
         first = start // size * size
-        courses = store.series_by_part(endpoint, first, end, size, columns=[column], version=version)
-        parts = [
-            (first + number * size, _merged(found)) for number, found in enumerate(_columns(courses.values(), column))
-        ]
+        series = store.series(endpoint, first, end, size, columns=[column], version=version)
+        parts = [(part.start, part.columns.get(column)) for part in series]
         now = _merged([found for _, found in parts])
         if now is None and column not in sides and (stored is None or column not in stored.columns):
             raise NotFound(
@@ -176,12 +173,6 @@ def _before(
 def step_of(seconds: float) -> float:
     """The shortest step of which a window has at most 120."""
     return float(next((size for size in _SIZES if seconds / size <= STEPS), _SIZES[-1]))
-
-
-def _columns(courses: Iterable[Sequence[Profile]], column: str) -> Iterator[list[Column | None]]:
-    """Of each step: the column of every version and role."""
-    for step in zip(*courses, strict=True):
-        yield [part.columns.get(column) for part in step]
 
 
 def _merged(columns: Sequence[Column | None]) -> Column | None:

@@ -13,7 +13,7 @@ from tests.support.monitored import Endpoint
 
 from tidegate.api.app import build
 from tidegate.errors import InvalidRequest, NotFound
-from tidegate.monitoring import acts
+from tidegate.monitoring import acts, changes
 from tidegate.storage.layout import Layout
 from tidegate.storage.monitoring import MonitoringStore
 from tidegate.storage.state import StateStore
@@ -21,6 +21,7 @@ from tidegate.types.monitoring import Alarm
 from tidegate.views import incident
 from tidegate.views.budget import budget
 from tidegate.views.distributions import distribution
+from tidegate.views.monitor_courses import courses
 
 HOUR = 3600.0
 DAY = 86400.0
@@ -131,3 +132,21 @@ def test_over_http_a_threshold_is_tried_and_a_column_seen(layout: Layout) -> Non
     seen = client.get("/api/endpoints/loan/distributions", params={"column": "age"}).json()
     assert (seen["kind"], seen["rows_now"]) == ("number", 100)
     assert client.get("/api/endpoints/loan/distributions", params={"column": "x"}).status_code == 404
+
+
+def test_the_last_hour_of_each_monitor_fits_a_list(layout: Layout) -> None:
+    now = time.time()
+    endpoint = Endpoint(layout)
+    endpoint.serve(100, now - 1800, missing=0.5)
+    endpoint.serve(100, now - 600, version="2")
+    endpoint.close()
+    with closing(MonitoringStore(layout)) as store:
+        for metric in ("input.missing.age", "output.null", "quality.auc", "input.drift.age"):
+            store.put_monitor(changes.fresh("loan", metric, None), "test")
+    found = courses(layout)
+    assert set(found) == {"loan/input.missing.age", "loan/output.null", "loan/input.drift.age"}
+    values = [value for value in found["loan/input.missing.age"] if value is not None]
+    assert (len(found["loan/input.missing.age"]), len(values)) == (30, 2)
+    assert values[0] > 0.3 and values[1] == 0.0
+    client = TestClient(build(layout), base_url="http://127.0.0.1")
+    assert set(client.get("/api/monitors/courses").json()) == set(found)

@@ -116,7 +116,7 @@ def _without_past(one: Monitor, found: MonitorDetail | None) -> None:
     with card():
         text(one.id, "tg-mono")
         text(
-            "It is watched by a detector on the budget as labels come; its values aren't kept, so there is no past to try a threshold on.",
+            "It watches by a rule of its own, and keeps no values: there is no past to try a threshold on.",
             "tg-prose",
         )
         if who().may("operate"):

@@ -31,6 +31,7 @@ from tidegate.ui.components import (
     field,
     say,
     several,
+    spark,
     table,
     tabs,
     text,
@@ -69,6 +70,7 @@ def monitors() -> None:
         with head().tools:
             button("Add…", add, title="Watch one more metric")
     useful: dict[str, Usefulness] = {}
+    courses: dict[str, list[float | None]] = {}
     newest: list[list[MonitorView]] = [[]]
     endpoints = with_profiles()
     with box("tg-row tg-between"):
@@ -79,7 +81,8 @@ def monitors() -> None:
     with card(flush=True):
         listed = table(
             [
-                Column("monitor", "Monitor"), Column("rule", "Alarm"), Column("value", "Now", num=True), Column("state", "State"),
+                Column("monitor", "Monitor"), Column("rule", "Alarm"), Column("course", "Last hour"),
+                Column("value", "Now", num=True), Column("state", "State"),
                 Column("alarms", "30 days", num=True, title="Alarms, of which real and false"), Column("worth", "Worth it?"),
             ],
             empty="Nothing is watched yet: monitors are made when an endpoint gets traffic, and by hand with Add.",
@@ -91,15 +94,19 @@ def monitors() -> None:
 
     def draw(found: list[MonitorView]) -> None:
         newest[0] = found
-        listed.fill(
-            [_row(one, useful.get(one.monitor.id)) for one in found if not chosen or one.monitor.endpoint == chosen]
-        )
+        mine = [one for one in found if not chosen or one.monitor.endpoint == chosen]
+        listed.fill([_row(one, useful.get(one.monitor.id), courses.get(one.monitor.id)) for one in mine])
+
+    def draw_courses(found: dict[str, list[float | None]]) -> None:
+        courses.update(found)
+        draw(newest[0])
 
     def draw_useful(found: list[Usefulness]) -> None:
         useful.update({one.monitor: one for one in found})
         draw(newest[0])
 
     live(lambda: _asked(retired), draw, key=("monitors", retired), every=3.0)
+    live(_courses, draw_courses, key="monitors' courses", every=20.0)
     live(_useful, draw_useful, key="usefulness", every=60.0)
     live(_adaptations, adapted.draw, key="adaptations", every=60.0)
 
@@ -108,6 +115,12 @@ def _asked(retired: bool) -> list[MonitorView]:
     from tidegate.views.monitors import overview
 
     return overview(layout(), retired=retired)
+
+
+def _courses() -> dict[str, list[float | None]]:
+    from tidegate.views.monitor_courses import courses
+
+    return courses(layout())
 
 
 def _useful() -> list[Usefulness]:
@@ -124,7 +137,7 @@ def _choose(endpoint: str) -> None:
     ui.navigate.to(with_query())
 
 
-def _row(view: MonitorView, useful: Usefulness | None) -> Row:
+def _row(view: MonitorView, useful: Usefulness | None, course: list[float | None] | None) -> Row:
     one = view.monitor
     where = ", ".join(
         part for part in (one.endpoint, f"version {one.version}" if one.version else "", one.segment) if part
@@ -138,6 +151,7 @@ def _row(view: MonitorView, useful: Usefulness | None) -> Row:
     return Row(one.id, {
         "monitor": words(one.metric, href=to("monitors", "edit", id=one.id), sub=where, mono=True),
         "rule": words(view.rule + share, sub="page" if one.severity == "page" else ""),
+        "course": spark(course, "firing" if view.alarm == "firing" else "accent") if course else None,
         "value": words(view.shown, tone="firing" if view.alarm in ("firing", "acknowledged") else "") if view.shown else None,
         "state": several(*pills), "alarms": words(str(view.alarms), sub=counts) if view.alarms else "0",
         "worth": badge(*PROPOSALS[useful.proposal], title=useful.why) if useful is not None else None,
