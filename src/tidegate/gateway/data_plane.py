@@ -288,8 +288,8 @@ class DataPlane:
         if link is None:
             why = f": {target.version.reason}" if target.version.reason else ""
             version = target.version
-            state = version.state if version.state != "READY" else "restarting"
-            message = f"version {version.version!r} of model {version.model!r} is {state}{why}"
+            state = {"READY": "is restarting", "UNAVAILABLE": "FAILED to load"}.get(version.state, f"is {version.state}")
+            message = f"version {version.version!r} of model {version.model!r} {state}{why}"
             if not falls_back:
                 return self._refuse(done, call, route, target, 503, message, 1.0)
         budget = route.endpoint.timeout if call.budget is None else min(call.budget, 86400.0)

@@ -142,6 +142,8 @@ def _route(spec: RunnerSpec, digest: str, processes: list[ProcessStatus], presen
             inference_timeout=spec.inference_timeout,
         )  # fmt: skip
     broken = [p for p in processes if p.state == "failed"]
+    if present is not None and present.state == "UNAVAILABLE":  # tried once more: that it failed is still what is known
+        broken += [p for p in processes if p.state == "starting" and p.reason]
     if present is not None and present.state == "READY":
         mine = any(digest in socket for socket in present.sockets)
         if not mine or len(broken) < spec.replicas:  # the predecessor answers, or a runner that died is on its way back

@@ -88,6 +88,21 @@ def test_a_version_is_ready_once_all_its_replicas_are(states: list[tuple[RunnerS
     assert len(sockets(step, "1")) == (2 if expected == "READY" else 0)
 
 
+def test_a_version_that_failed_says_so_while_it_is_tried_again_until_it_is_another_one() -> None:
+    broken, mended = spec("1"), spec("1", digest="b")
+    want = wanted([broken], {"1": 100})
+    plan, table = NOTHING
+    states = []
+    for process, reason in (("starting", ""), ("failed", "no weights"), ("starting", "no weights"), ("ready", "")):
+        step = reconcile(want, running((broken, process), reason=reason), plan, table, {}, 0.0)
+        plan, table = step.plan, step.table
+        states.append((state(step, "1"), table.versions[0].reason))
+    assert states == [("LOADING", ""), ("UNAVAILABLE", "no weights"), ("UNAVAILABLE", "no weights"), ("READY", "")]
+    failed = settle(want, (broken, "failed"))
+    again = settle(wanted([mended], {"1": 100}), (mended, "starting"), before=failed)
+    assert state(again, "1") == "LOADING"
+
+
 def test_rule_1_traffic_moves_to_a_new_runner_only_when_it_is_ready() -> None:
     first = settle(wanted([ONE], {"1": 100}), (ONE, "ready"))
     old = sockets(first, "1")
