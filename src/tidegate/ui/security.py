@@ -159,3 +159,5 @@ def nonces(environment: Any) -> None:
 
     if type(environment.loader).__name__ != WithNonces.__name__:
         environment.loader = WithNonces(environment.loader)
+        if environment.cache is not None:
+            environment.cache.clear()
