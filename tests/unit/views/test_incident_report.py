@@ -71,7 +71,8 @@ def test_an_incident_is_told_with_what_was_done_and_what_changed_before_it(layou
         ("person", "eve", "called it real", "the feed sent Celsius"),
     ]
     assert [one.time for one in found.timeline] == sorted(one.time for one in found.timeline)
-    assert (found.examples, found.gone) == ([], ["aa-1", "aa-2", "aa-3"])
+    assert found.examples is not None
+    assert (found.examples.rows, found.examples.gone) == ([], ["aa-1", "aa-2", "aa-3"])
     with pytest.raises(NotFound):
         incident.report(layout, 99)
 

@@ -47,7 +47,9 @@ from tidegate.ui.pages import _incident_acts as acts
 from tidegate.ui.pages.alarms import HARM, TONES
 from tidegate.ui.project import layout
 from tidegate.ui.who import who
-from tidegate.views.incident import ExampleRow, IncidentReport
+from tidegate.views.alarms import IncidentView
+from tidegate.views.alarms import incident as incident_of
+from tidegate.views.incident import ExampleRow, Examples, IncidentReport, examples
 from tidegate.views.timeline import Moment
 
 CHARTS = 4
@@ -71,7 +73,7 @@ class Course(msgspec.Struct):
 def incident(id: int) -> None:
     from tidegate.views.incident import report
 
-    first = report(layout(), id)  # so that an incident that isn't there is said at once
+    first = report(layout(), id, rows=False)  # so that an incident that isn't there is said at once
     head().path(("Alarms", "/alarms"))
     with head().tools:
         Plain("button", "tg-button tg-button-quiet", "Print", type="button").on(
@@ -140,10 +142,6 @@ def incident(id: int) -> None:
         moved.fill([_finding(one.endpoint, number, finding) for number, finding in enumerate(one.findings)])
         moved_card.set_visibility(bool(one.findings))
         members.fill([_member(alarm) for alarm in view.alarms])
-        examples_place.clear()
-        with examples_place:
-            _examples(found)
-        examples_card.set_visibility(bool(one.examples))
         steps.clear()
         with steps:
             for step in view.next:
@@ -168,7 +166,7 @@ def incident(id: int) -> None:
     def draw_courses(found: list[Course]) -> None:
         charts_card.set_visibility(bool(found))
         one = newest[0].view.incident
-        start, end = _span(newest[0])
+        start, end = _span(newest[0].view)
         for course in found:
             if course.monitor not in drawn:
                 with charts:
@@ -193,26 +191,33 @@ def incident(id: int) -> None:
                 [Line(course.metric, course.points)], start=start, end=end, limits=limits, marks=marks
             )
 
+    def draw_examples(found: Examples) -> None:
+        examples_card.set_visibility(bool(found.rows or found.gone))
+        examples_place.clear()
+        with examples_place:
+            _examples(first.view.incident.endpoint, found)
+
     draw(first)
-    live(lambda: report(layout(), id), draw, key=("incident", id), every=3.0)
-    live(lambda: _courses(report(layout(), id)), draw_courses, key=("incident courses", id), every=20.0)
+    live(lambda: report(layout(), id, rows=False), draw, key=("incident", id), every=3.0)
+    live(lambda: _courses(incident_of(layout(), id)), draw_courses, key=("incident courses", id), every=20.0)
+    live(lambda: _found_examples(id), draw_examples, key=("incident examples", id), every=120.0)
 
 
-def _span(found: IncidentReport) -> tuple[float, float]:
-    one = found.view.incident
-    began = min([one.opened, *(alarm.since for alarm in found.view.alarms if alarm.since)])
+def _span(found: IncidentView) -> tuple[float, float]:
+    one = found.incident
+    began = min([one.opened, *(alarm.since for alarm in found.alarms if alarm.since)])
     length = (one.ended or time.time()) - began
     return began - max(BEFORE, length / 2), min((one.ended or time.time()) + AFTER, time.time())
 
 
-def _courses(found: IncidentReport) -> list[Course]:
+def _courses(found: IncidentView) -> list[Course]:
     """Of the members that can be drawn: those of metrics of profiles; one a metric, the first that fired first."""
     from tidegate.monitoring.past_values import read
     from tidegate.views.monitors import detail
 
     start, end = _span(found)
     made: list[Course] = []
-    for alarm in sorted(found.view.alarms, key=lambda one: (one.kind == "budget", one.fired)):
+    for alarm in sorted(found.alarms, key=lambda one: (one.kind == "budget", one.fired)):
         if len(made) == CHARTS or alarm.monitor in {one.monitor for one in made} or not _drawable(alarm):
             continue
         try:
@@ -299,28 +304,28 @@ def _member(one: Alarm) -> Row:
         "monitor": words(one.monitor, href=to("monitors", "edit", id=one.monitor), sub=one.message, mono=True),
         "state": badge(f"{one.state}{': ' + one.verdict if one.verdict else ''}", TONES.get(one.state, "muted")),
         "worst": num(worst, unit, sub="log evidence" if one.kind == "budget" else ""), "limit": num(one.limit, unit) if one.limit else None,
-        "fired": at(one.fired or None), "ended": at(one.ended or None),
+        "fired": _clock(one.fired) if one.fired else None, "ended": _clock(one.ended) if one.ended else None,
     })  # fmt: skip
 
 
-def _examples(found: IncidentReport) -> None:
-    one = found.view.incident
-    if not found.examples:
-        text(f"The log has none of the {len(one.examples)} examples any more.", "tg-note tg-pad")
+def _found_examples(id: int) -> Examples:
+    view = incident_of(layout(), id)
+    return examples(layout(), view.incident, view.alarms)
+
+
+def _examples(endpoint: str, found: Examples) -> None:
+    if not found.rows:
+        text(f"The log has none of the {len(found.gone)} examples any more.", "tg-note tg-pad")
         return
-    columns = [
-        Column("id", "Prediction"),
-        Column("version", "Version"),
-        *(Column(f"c{n}", name) for n, name in enumerate(found.columns)),
-    ]
-    rows = [Row(row.prediction_id, _example(found, row)) for row in found.examples]
-    table(columns).fill(rows)
+    columns = [Column("id", "Prediction"), Column("version", "Version")]
+    columns += [Column(f"c{number}", name) for number, name in enumerate(found.columns)]
+    table(columns).fill([Row(row.prediction_id, _example(endpoint, found, row)) for row in found.rows])
     if found.gone:
         text(f"{len(found.gone)} more are no longer in the log.", "tg-note tg-pad")
 
 
-def _example(found: IncidentReport, row: ExampleRow) -> dict[str, Cell]:
-    href = to("log", found.view.incident.endpoint, row.prediction_id)
+def _example(endpoint: str, found: Examples, row: ExampleRow) -> dict[str, Cell]:
+    href = to("log", endpoint, row.prediction_id)
     cells: dict[str, Cell] = {
         "id": words(row.prediction_id[-9:], mono=True, clip=True, title=row.prediction_id, href=href), "version": row.version,
     }  # fmt: skip
