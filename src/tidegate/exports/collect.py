@@ -87,7 +87,9 @@ def _up(out: Collected, running: Running) -> None:
 
     found = running.processes
     out.add("tidegate_up", {}, float(found is not None and psutil.pid_exists(found.supervisor)))
-    out.add("tidegate_revision", {}, running.table.revision)
+    out.add("tidegate_revision", {}, running.force.revision)
+    out.add("tidegate_revision_in_force", {}, float(running.force.in_force))
+    out.add("tidegate_routing_revision", {}, running.table.revision)
 
 
 def _serving(out: Collected, running: Running) -> None:

@@ -44,7 +44,9 @@ _COUNTED = (*_SERVED, "worker")
 _ALL = [
     Family("tidegate_build", "info", "", "The version that runs.", ("version",)),
     Family("tidegate_up", "gauge", "", "1 while the project's supervisor lives."),
-    Family("tidegate_revision", "gauge", "", "Revision of the routing table in force."),
+    Family("tidegate_revision", "gauge", "", "Newest revision of the desired state, as `tidegate status` and the history number it."),
+    Family("tidegate_revision_in_force", "gauge", "", "1 once every worker follows that revision."),
+    Family("tidegate_routing_revision", "gauge", "", "Changes of the routing table so far: several a revision (loads, rollouts)."),
     Family("tidegate_requests", "counter", "", "Requests by class of their status (2xx, 4xx, 5xx); copies for a shadow have role "
            "shadow.", (*_COUNTED, "status")),
     Family("tidegate_request_duration_seconds", "histogram", "seconds", "From a request's head to its answer.", _COUNTED),

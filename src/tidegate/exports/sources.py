@@ -46,6 +46,13 @@ class Worker(msgspec.Struct):
     journal: Journal | None = None
 
 
+class Force(msgspec.Struct):
+    """run/controller.json: how far the controller is with the newest revision of the desired state."""
+
+    revision: int = 0
+    in_force: bool = False
+
+
 class Running:
     """One reading of all of them."""
 
@@ -53,6 +60,7 @@ class Running:
         run = layout.root / "run"
         self.processes = read(run / "processes.json", Processes)
         self.table = read(run / "routing.json", RoutingTable) or RoutingTable(0, [], [])
+        self.force = read(run / "controller.json", Force) or Force()
         found = (read(path, Worker) for path in sorted(run.glob("counters-*.json")))
         self.workers = [worker for worker in found if worker is not None]
         self.ingest = read(run / "ingest.json", IngestStatus)

@@ -63,6 +63,7 @@ class Call(msgspec.Struct):
     subject: str = ""
     unit: str = ""
     trace: str = ""
+    trace_state: str = ""
     mirror_of: str = ""
 
 

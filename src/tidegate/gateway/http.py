@@ -136,6 +136,9 @@ class HttpDoor:
         trace = get(b"traceparent")
         if trace is not None:
             call.trace = trace[:55].decode("latin-1")
+            state = get(b"tracestate")
+            if state is not None:
+                call.trace_state = state.decode("latin-1")
         if route is not None:
             unit = get(route.unit_header or b"tidegate-unit")
             if unit is not None:

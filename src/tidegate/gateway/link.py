@@ -95,7 +95,9 @@ class Link(asyncio.Protocol):
         out = self._out
         if not out:
             self._loop.call_soon(self._flush)
-        trace = handed_on(request.trace, pending.id) if request.trace else b""
+        trace = b""
+        if request.trace and pending.target.version.traces:
+            trace = handed_on(request.trace, pending.id, request.trace_state)
         out.append(request_frame(call, request.codec, request.flags, budget_ms, request.json_length, len(body), trace))
         out.append(body)
 

@@ -139,7 +139,7 @@ def _route(spec: RunnerSpec, digest: str, processes: list[ProcessStatus], presen
         first = ready[0]
         return VersionRoute(
             spec.model, spec.version, "READY", sorted(r.socket for r in ready), first.signature, first.platform,
-            inference_timeout=spec.inference_timeout,
+            inference_timeout=spec.inference_timeout, traces=all(r.traces for r in ready),
         )  # fmt: skip
     broken = [p for p in processes if p.state == "failed"]
     if present is not None and present.state == "UNAVAILABLE":  # tried once more: that it failed is still what is known

@@ -28,7 +28,7 @@ from tidegate.runtimes.warmup import sample_inputs
 from tidegate.types.inference import DATA_TYPES, Signature, TensorSpec
 from tidegate.types.units import parse_duration
 from tidegate.wire.tensors import DTYPES, Array, datatype_of, from_json, from_raw, to_json, to_raw
-from tidegate.wire.trace import callers
+from tidegate.wire.trace import callers, states
 
 _OPTIONS = ["protocol", "model", "version", "headers", "timeout", "target", "classes"]
 
@@ -143,6 +143,8 @@ class RemoteRuntime:
             headers = {"Content-Type": "application/octet-stream", "Inference-Header-Content-Length": str(len(body))}
         if len(set(traces := callers())) == 1:  # of a batch of several callers none is the parent
             headers["traceparent"] = traces[0]
+            if state := states()[0]:
+                headers["tracestate"] = state
         answer, head = self._server.ask("POST", f"{self._address}/infer", b"".join([body, *raw]), headers)
         json_length = int(head.get("inference-header-content-length") or len(answer))
         try:

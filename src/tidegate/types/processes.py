@@ -56,6 +56,8 @@ class RunnerReady(msgspec.Struct, frozen=True, omit_defaults=True):
     platform: str
     load_seconds: float
     warmup_seconds: float = 0.0
+    traces: bool = False
+    """Whether its frames may carry a trace context; a runner of an earlier release would take it for the body."""
 
 
 class ProcessStatus(msgspec.Struct, frozen=True, omit_defaults=True):

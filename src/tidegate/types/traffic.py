@@ -87,6 +87,8 @@ class VersionRoute(msgspec.Struct, frozen=True, omit_defaults=True):
     platform: str = ""
     reason: str = ""
     inference_timeout: float = 30.0
+    traces: bool = False
+    """Whether all of its runners take trace contexts in their frames."""
 
 
 class KeyEntry(msgspec.Struct, frozen=True, omit_defaults=True):

@@ -1,7 +1,8 @@
-"""W3C Trace Context: what the caller's `traceparent` says, and what a model is given of it.
+"""W3C Trace Context: what the caller's `traceparent` and `tracestate` say, and what a model is given of them.
 
     caller --traceparent--> gateway (recorded) --frame, only if the caller sent one--> runner --callers()--> the model
               00-TRACE-PARENT-FLAGS                    00-TRACE-INFER-FLAGS
+           --tracestate---> gateway ----------the same frame, behind a space-----------------states()------>
 
 The spans are made later, from the journal (tidegate.exports.spans), so their ids are drawn from the prediction's id: the
 gateway can name the span `infer` as the parent of what a model does before that span exists.
@@ -54,12 +55,26 @@ def span_id(prediction_id: str, span: str) -> str:
     return blake2b(f"{prediction_id}/{span}".encode(), digest_size=8).hexdigest()
 
 
-def handed_on(traceparent: str, prediction_id: str) -> bytes:
-    """What the runner is told: the caller's trace, with the span `infer` as parent; b"" where the caller's is none."""
+STATE = 512
+"""Bytes of a `tracestate` that are passed on; of a longer one the members that fit, the newest first (W3C, 3.3.1.5)."""
+
+
+def handed_on(traceparent: str, prediction_id: str, tracestate: str = "") -> bytes:
+    """What the runner is told: the caller's trace, with the span `infer` as parent, then its `tracestate` as it came; b"" where the
+    caller's trace is none.
+
+    >>> handed_on("00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "1-a", "vendor=x").partition(b" ")[2]
+    b'vendor=x'
+    """
     context = parse(traceparent)
     if context is None:
         return b""
-    return f"00-{context.trace}-{span_id(prediction_id, 'infer')}-{context.flags & 1:02x}".encode()
+    told = f"00-{context.trace}-{span_id(prediction_id, 'infer')}-{context.flags & 1:02x}"
+    if tracestate and tracestate.isascii() and tracestate.isprintable():
+        while len(tracestate) > STATE:
+            tracestate = tracestate.rpartition(",")[0]
+        told += f" {tracestate.strip()}"
+    return told.encode()
 
 
 _present: Sequence[bytes] = ()
@@ -76,4 +91,9 @@ def callers() -> list[str]:
 
     A batch joins requests of many callers: link to all of them, or take the only one as the parent.
     """
-    return [trace.decode("ascii") for trace in _present]
+    return [trace.partition(b" ")[0].decode("ascii") for trace in _present]
+
+
+def states() -> list[str]:
+    """The `tracestate` beside each of `callers()`, in the same order; "" where that caller sent none."""
+    return [trace.partition(b" ")[2].decode("ascii") for trace in _present]

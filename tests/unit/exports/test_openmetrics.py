@@ -52,6 +52,7 @@ def layout(tmp_path: Path) -> Layout:
     layout.processes.write_bytes(msgspec.json.encode(Processes(os.getpid(), 1, time.time(), [runner])))
     table = RoutingTable(7, [EndpointRoute("loan", "loan-model", [Arm("1", 90.0), Arm("2", 10.0, "canary")])], [])
     layout.routing.write_bytes(msgspec.json.encode(table))
+    (layout.run / "controller.json").write_text('{"revision": 3, "in_force": true, "waiting": [], "failed": []}')
     save_status(layout, IngestStatus(os.getpid(), time.time(), "running", rows=500, lag_bytes=10, lag_seconds=0.5))
     figures = [Figure("loan", f"output.share.{ODD}", 0.25, 100, limit=0.5), Figure("loan", f"output.share.{ODD}", 0.25)]
     save_report(layout, MonitorReport(os.getpid(), time.time(), limit=12.0, figures=figures))
@@ -154,6 +155,23 @@ def test_the_route_needs_a_key_where_keys_are_needed_and_speaks_both_dialects(la
     assert locked.get("/metrics", headers={"authorization": f"Bearer {lesser}"}).status_code == 403
 
 
+def test_the_revision_is_the_one_that_status_shows(layout: Layout) -> None:
+    found = samples(layout)
+    assert found["tidegate_revision", frozenset()] == 3
+    assert found["tidegate_revision_in_force", frozenset()] == 1
+    assert found["tidegate_routing_revision", frozenset()] == 7
+
+
 def test_nothing_is_there_and_it_says_so(tmp_path: Path) -> None:
     found = {family.name for family in parse_open(text(collect(Layout(tmp_path / "none")))[0].decode())}
-    assert found == {"tidegate_build", "tidegate_up", "tidegate_revision"} and not (tmp_path / "none").exists()
+    assert (
+        found
+        == {
+            "tidegate_build",
+            "tidegate_up",
+            "tidegate_revision",
+            "tidegate_revision_in_force",
+            "tidegate_routing_revision",
+        }
+        and not (tmp_path / "none").exists()
+    )

@@ -103,6 +103,18 @@ def test_a_version_that_failed_says_so_while_it_is_tried_again_until_it_is_anoth
     assert state(again, "1") == "LOADING"
 
 
+def test_traces_are_for_runners_that_all_understand_them() -> None:
+    pair = spec("1", replicas=2)
+    found = []
+    for first, second in ((False, False), (True, False), (True, True)):
+        processes = running((pair, "ready"), (pair, "ready"))
+        for one, traces in zip(processes.processes, (first, second), strict=True):
+            assert one.ready is not None
+            msgspec.structs.force_setattr(one, "ready", msgspec.structs.replace(one.ready, traces=traces))
+        found.append(reconcile(wanted([pair], {"1": 100}), processes, *NOTHING, {}, 0.0).table.versions[0].traces)
+    assert found == [False, False, True]
+
+
 def test_rule_1_traffic_moves_to_a_new_runner_only_when_it_is_ready() -> None:
     first = settle(wanted([ONE], {"1": 100}), (ONE, "ready"))
     old = sockets(first, "1")

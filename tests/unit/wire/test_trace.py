@@ -11,7 +11,7 @@ import pytest
 from tidegate.runner.batch import Batcher, Item
 from tidegate.types.inference import Signature, TensorSpec
 from tidegate.wire.frames import CODECS, REQUEST, request_frame
-from tidegate.wire.trace import callers, handed_on, parse, span_id
+from tidegate.wire.trace import STATE, callers, handed_on, parse, span_id, states
 
 TRACE = "0af7651916cd43dd8448eb211c80319c"
 SENT = f"00-{TRACE}-b7ad6b7169203331-01"
@@ -37,6 +37,19 @@ def test_a_context_is_handed_on_with_the_span_infer_as_parent() -> None:
     assert off is not None and not off.sampled
 
 
+@pytest.mark.parametrize(
+    ("sent", "told"),
+    [
+        ("", ""), ("a=1, b@v=2", "a=1, b@v=2"), ("\x00=1", ""), ("é=1", ""), ("x" * 600, ""),
+        (",".join(["new=1", "o" * 300, "p" * 300]), "new=1," + "o" * 300),
+    ],
+)  # fmt: skip
+def test_a_callers_state_goes_on_as_it_came_as_far_as_there_is_room(sent: str, told: str) -> None:
+    head, _, state = handed_on(SENT, "1-a", sent).decode().partition(" ")
+    assert parse(head) is not None and state == told and len(state) <= STATE
+    assert handed_on("x", "1-a", sent) == b""
+
+
 def test_a_frame_has_it_between_head_and_body() -> None:
     frame = request_frame(1, CODECS["v2"], 0, 5, 0, 2, b"trace") + b"{}"
     length, *_, traced, _, _ = REQUEST.unpack_from(frame)
@@ -52,6 +65,7 @@ class Sees:
 
     def __init__(self) -> None:
         self.seen: list[list[str]] = []
+        self.states: list[list[str]] = []
 
     def load(self) -> None: ...
 
@@ -59,6 +73,7 @@ class Sees:
 
     def predict(self, inputs: Mapping[str, Any], outputs: Sequence[str] | None = None) -> dict[str, Any]:
         self.seen.append(callers())
+        self.states.append(states())
         return {"y": np.asarray(inputs["x"])}
 
 
@@ -69,9 +84,10 @@ def test_a_model_sees_the_callers_of_its_batch_and_of_no_other(codec: str) -> No
         "v1": b'{"instances": [[1]]}',
     }[codec]
     items = [Item(lambda _: None, n, CODECS[codec], 0, 0, body, 0.0, 0.0) for n in range(3)]
-    items[0].trace, items[2].trace = b"one", b"two"
+    items[0].trace, items[2].trace = b"one", b"two vendor=1,w=2"
     model = Sees()
     batcher = Batcher(model, 8)
     batcher.run(items)
     batcher.run(items[1:2])
     assert model.seen == [["one", "two"], []]
+    assert model.states == [["", "vendor=1,w=2"], []]

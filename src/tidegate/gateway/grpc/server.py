@@ -161,7 +161,7 @@ class GrpcDoor:
         """One prediction. Refusals come back as answers; each is in the log, but for those of callers without a key."""
         plane = self._plane
         call = Call(request.model_name, b"", _V2, request.model_version, 0, _FLAGS, budget)
-        call.trace = metadata.get("traceparent", "")[:55]
+        call.trace, call.trace_state = metadata.get("traceparent", "")[:55], metadata.get("tracestate", "")
         route = plane.table.routes.get(request.model_name.removesuffix(PREVIEW))
         if route is not None:
             if route.subject_header:
