@@ -1,5 +1,6 @@
 # make demo     sets everything up and runs the main job (real accidents through a real gateway)
 # make test     sets everything up and passes all tests (under 10 minutes)
+# make browser  finds or installs Chromium, which the dashboard's tests look through (`CHROMIUM=/path` for another)
 # make install  the .venv alone
 # make bench    the serving benchmark, peers beside us (an hour; see benchmarks/README.md)
 # make check    lint, types, layers
@@ -10,8 +11,10 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 UV := $(shell command -v uv 2>/dev/null)
 JOBS ?= 2
+CHROMIUM ?= $(firstword $(foreach name,chromium chromium-browser google-chrome google-chrome-stable,$(shell command -v $(name))))
+export CHROMIUM
 
-.PHONY: install demo test test-slow bench check format proto docs clean
+.PHONY: install browser demo test test-slow bench check format proto docs clean
 
 install: $(STAMP)
 
@@ -25,6 +28,16 @@ else
 endif
 	touch $@
 
+browser:
+ifneq ($(CHROMIUM),)
+	@echo "The dashboard is looked at through $(CHROMIUM)"
+else
+	@test "$$(id -u)" = 0 && command -v apt-get >/dev/null || { \
+	  echo "No Chromium here. Install one (Debian: sudo apt-get install chromium), or say where it is: make $(MAKECMDGOALS) CHROMIUM=/path"; \
+	  exit 1; }
+	apt-get update -q && apt-get install -qy --no-install-recommends chromium
+endif
+
 demo: install
 	$(BIN)/tidegate demo
 
@@ -35,6 +48,9 @@ check: install
 	$(BIN)/lint-imports
 
 test: check
+ifeq ($(CHROMIUM),)
+	@printf '\n*** NO CHROMIUM: the dashboard is NOT tested in a browser. `make browser` installs one. ***\n\n'
+endif
 	$(BIN)/python -m pytest -m "not slow" -n $(JOBS) --dist loadgroup
 
 test-slow: install

@@ -1,6 +1,6 @@
 """`tidegate demo`: the order of things, and the promise that whatever was started ends with it.
 
-    fetch --> train --> tidegate.yaml --> `tidegate up` --> replay, view, log --> rollouts --> audit, report --> stay | end
+    fetch --> train --> tidegate.yaml --> `tidegate up` --> replay, view, log --> rollouts --> audit, report --> traffic goes on | end
 
 Nothing here is special to the demo's model: it goes through the doors that any user's model goes through.
 """
@@ -38,6 +38,8 @@ AGAIN_YEARS = (2019, 2020, 2021)
 SPEED = 600.0
 ROLLOUT_SPEED = 400.0
 """Fewer, as a shadow doubles the work on a machine that also sends the traffic."""
+STAY_SPEED = 20.0
+"""What goes on afterwards, so that the dashboard shows something alive and the machine is left alone."""
 LOOK_EVERY = 3.0
 TIMEOUT = 30.0
 
@@ -95,8 +97,9 @@ class _Demo:
         )
         with System(file) as system:
             ready = system.wait_ready(ENDPOINT)
-            progress.addresses = {"gateway": system.http, "API": system.control}
+            progress.addresses = {"gateway": system.http, "dashboard": system.control}
             self._shown.say(f"`tidegate up` answers after {ready:.1f} s at {system.http}")
+            self._shown.say(f"the dashboard, to look at while the replay runs: {system.control}")
             notebook = Notebook(self._folder / "acknowledged.txt")
             try:
                 self._flow(_replay(frame, system, progress, notebook, self._shown))
@@ -105,13 +108,13 @@ class _Demo:
                     told, all_right = self._roll_out(frame, system, notebook)
                     found.update(told)
                     well = well and all_right
+                if report is not None:
+                    write(report, found)
+                    self._shown.say(f"report: {report}")
+                if not once:
+                    self._stay(frame, system, file, notebook)
             finally:
                 notebook.close()
-            if report is not None:
-                write(report, found)
-                self._shown.say(f"report: {report}")
-            if not once:
-                _stay(system, file, self._shown)
         return 0 if well else 1
 
     def _prepare(self, frame: pl.DataFrame, rollouts: bool) -> tuple[train.Trained, Path]:
@@ -162,7 +165,7 @@ class _Demo:
         """The further traffic, and the versions that want it."""
         shown, speed = self._shown, min(self._speed, ROLLOUT_SPEED)
         traffic = Progress(years=_years(frame, AGAIN_YEARS, None), speed=speed, again=True)
-        traffic.addresses = {"gateway": system.http, "API": system.control}
+        traffic.addresses = {"gateway": system.http, "dashboard": system.control}
         first, last = AGAIN_YEARS[0], AGAIN_YEARS[-1]
         shown.say(f"{first} to {last} come round again as further traffic, {speed:.0f}/s, while new versions roll out")
         shown.say("time runs fast, so waits are short; alphas, ratios and floor are the defaults")
@@ -183,6 +186,22 @@ class _Demo:
         )
         well = audit.exact and not traffic.error_count and all(ending.right for ending in plays.endings)
         return told(traffic, audit, plays.endings), well
+
+    def _stay(self, frame: pl.DataFrame, system: System, file: Path, notebook: Notebook) -> None:
+        """Leave it up to be looked at, some traffic going on, until Ctrl-C or until it ends by itself."""
+        shown, where = self._shown, f"tidegate -C {file}"
+        traffic = Progress(years=_years(frame, AGAIN_YEARS, None), speed=min(self._speed, STAY_SPEED), again=True)
+        shown.say(
+            f"still up: {system.control} (dashboard), {system.http} (gateway); {traffic.speed:.0f} requests/s go on."
+        )
+        shown.say("Ctrl-C ends it. In another terminal:")
+        shown.say(f'  {where} log query "select predict_proba_1, label from {ENDPOINT} limit 5"')
+        shown.say(f"  {where} rollout history {ENDPOINT}")
+        shown.say(f"  {where} status")
+        try:
+            self._flow(_on_and_on(frame, system, traffic, notebook))
+        except KeyboardInterrupt:
+            shown.say("stopping")
 
     def _flow(self, work: Coroutine[Any, Any, None]) -> None:
         """Errors: the first one of its tasks."""
@@ -224,6 +243,19 @@ async def _again(
         await flowing
         drawing.cancel()
     sender.close()
+
+
+async def _on_and_on(frame: pl.DataFrame, system: System, traffic: Progress, notebook: Notebook) -> None:
+    """Traffic without an end. Errors: StateError once the system has ended by itself."""
+    sender = _Sender(Connections(system.http))
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(Replay(frame, sender, traffic, notebook, again=True).run())
+            while system.running:
+                await asyncio.sleep(0.5)
+            raise system.ended()
+    finally:
+        sender.close()
 
 
 class _Sender:
@@ -297,22 +329,6 @@ def _conclude(shown: view.View, found: dict[str, Any], exact: bool) -> None:
     if found["incidents"]:
         one = "one incident" if found["incidents"] == 1 else f"{found['incidents']} incidents"
         shown.say(f"{one}: {found['cause']}")
-
-
-def _stay(system: System, file: Path, shown: view.View) -> None:
-    """Leave it up to be looked at, until Ctrl-C or until it ends by itself."""
-    where = f"tidegate -C {file}"
-    shown.say(f"still up: {system.http} (gateway), {system.control} (API). Ctrl-C ends it. In another terminal:")
-    shown.say(f'  {where} log query "select predict_proba_1, label from {ENDPOINT} limit 5"')
-    shown.say(f"  {where} rollout history {ENDPOINT}")
-    shown.say(f"  {where} status")
-    try:
-        while system.running:
-            time.sleep(0.5)
-    except KeyboardInterrupt:
-        shown.say("stopping")
-        return
-    raise system.ended()
 
 
 def _first(group: BaseExceptionGroup[BaseException]) -> BaseException:
