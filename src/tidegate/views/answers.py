@@ -12,11 +12,13 @@ import time
 from collections.abc import Sequence
 from contextlib import closing
 
+import msgspec
+
 from tidegate.errors import NotFound
 from tidegate.metrics import registry
 from tidegate.metrics.quality.rows import Rules
 from tidegate.storage.layout import Layout
-from tidegate.storage.profile_windows import MINUTE
+from tidegate.storage.profile_windows import DAY, HOUR, MINUTE
 from tidegate.storage.profiles import ProfileStore
 from tidegate.types.monitoring import Value
 from tidegate.views import quality
@@ -24,8 +26,27 @@ from tidegate.views.limits import Limit, limits
 from tidegate.views.series import Line, Series, SeriesView, project_of, series, step_for
 
 MOST_ROWS = 200_000
+FEW_ROWS = 100_000
+"""Of the overview's figure, which every endpoint has."""
+SHARE_OF_TIME = 20.0
+HEADLINES = ("quality.auc", "quality.f1", "quality.accuracy", "quality.mae", "quality.wer", "quality.ndcg")
 STEPS = 24
 """Steps of a window at most: labels are few."""
+
+
+class Lately(msgspec.Struct, omit_defaults=True):
+    """One figure of how good the answers have been: of the version with most rows, from `labels` of `rows`. None without labels."""
+
+    metric: str
+    name: str
+    version: str
+    realised: float | None
+    labels: int
+    rows: int
+    series: list[float | None] = []
+
+
+_kept: dict[tuple[str, str], tuple[float, float, Lately | None]] = {}
 
 
 def answers(
@@ -60,6 +81,47 @@ def answers(
         lines = [line for version in _versions(found) for line in _lines(found, id, version, times)]
         view.series.append(Series(id, registry.unit_of(id), registry.help_of(id), lines, bounds.get(id, [])))
     return view
+
+
+def lately(layout: Layout, endpoint: str, rules: Rules | None = None) -> Lately | None:
+    """The last day's headline, or the last hour's where a day has too many rows; None where nothing can be told.
+
+    Asked again sooner than twenty times as long as it took to read, it says the same again.
+    """
+    now = time.time()
+    key = (str(layout.root), endpoint)
+    at, took, found = _kept.get(key, (0.0, 0.0, None))
+    if 0.0 <= now - at < SHARE_OF_TIME * took:
+        return found
+    began = time.perf_counter()
+    found = None
+    for seconds in (DAY, HOUR, 600):
+        if _rows(layout, endpoint, now - seconds, now) <= FEW_ROWS:
+            found = _headline(layout, endpoint, rules, now - seconds, now)
+            break
+    _kept[key] = (now, time.perf_counter() - began, found)
+    return found
+
+
+def _headline(layout: Layout, endpoint: str, rules: Rules | None, start: float, end: float) -> Lately | None:
+    try:
+        found = quality.read(layout, endpoint, rules, start=start, end=end, step=(end - start) / STEPS, estimated=False)
+    except (NotFound, OSError):
+        return None
+    if not found.groups:
+        return None
+    most = max(found.groups, key=lambda group: group.rows)
+    figures = {one.metric: one for one in most.figures}
+    there = [id for id in HEADLINES if id in figures]
+    metric = next((id for id in there if figures[id].value is not None), there[0] if there else None)
+    if metric is None:
+        return None
+    figure = figures[metric]
+    mine = [point for point in found.points if point.version == most.version]
+    course = [value.value if (value := point.values.get(metric)) is not None else None for point in mine]
+    name = f"{metric.removeprefix('quality.').replace('_', ' ')} of {most.version}"
+    realised = figure.value.value if figure.value is not None else None
+    return Lately(metric, name, most.version, realised, most.labels, most.rows, course)
 
 
 def _rows(layout: Layout, endpoint: str, start: float, end: float) -> int:

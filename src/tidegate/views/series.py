@@ -42,6 +42,8 @@ WEEK = 7.0 * DAY
 STEPS = (60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 86400, 172800, 604800)
 """None between three hours and a day: 300 of them would be read from thousands of hours."""
 MOST_METRICS = 100
+FEW = 3
+"""Columns that a page of charts begins with."""
 YOUNGEST = 15.0
 """Seconds that a step must have lasted before it is drawn: figures arrive up to 2 s late."""
 ROLES: tuple[Role, ...] = ("stable", "canary", "baseline", "shadow")
@@ -133,6 +135,7 @@ def series(
     wide, note = _step(start, until, step, now, kept.minutes, kept.hours)
     first = start // wide * wide
     times = [first + number * wide for number in range(max(math.ceil((until - first) / wide), 1))]
+    last = times[-1] + wide
     view = SeriesView(endpoint, first, until, wide, times, [], compare, note)
     if not (layout.root / "state.db").exists():
         raise NotFound(f"there is no state in {layout.root}; `tidegate up` starts the project")
@@ -141,13 +144,13 @@ def series(
         columns = {_column(targets[id]) for id in asked if targets[id].column}
         usual = profiles.reference(endpoint) if columns else None
         parts = profiles.series_by_part(
-            endpoint, first, until, wide, columns=columns, roles=ROLES, segment=segment
+            endpoint, first, last, wide, columns=columns, roles=ROLES, segment=segment
         ) if asked else {}  # fmt: skip
         _known(profiles, endpoint, parts)
         before = {}
         if compare == "week" and asked:
             before = profiles.series_by_part(
-                endpoint, first - WEEK, until - WEEK, wide, columns=columns, segment=segment
+                endpoint, first - WEEK, last - WEEK, wide, columns=columns, segment=segment
             )
         for found in parts.values():
             _begun(found, until)
@@ -189,6 +192,34 @@ def choices(layout: Layout, endpoint: str) -> dict[str, list[str]]:
         if id not in GAUGES:
             found.setdefault(registry.parse(id).group, []).append(id)
     return found
+
+
+def telling(layout: Layout, endpoint: str) -> dict[str, list[str]]:
+    """By group, the few metrics to look at first: of columns those whose detectors have most to say, of outputs the answer."""
+    there = choices(layout, endpoint)
+    if not there:
+        return {}
+    with closing(ProfileStore(layout)) as profiles:
+        streams = sorted(profiles.streams(endpoint), key=lambda view: -view.log_m)
+    found: dict[str, list[str]] = {}
+    first = (
+        "software.throughput",
+        "software.latency.p50",
+        "software.latency.p99",
+        "software.errors",
+        "software.queue.p99",
+    )
+    found["software"] = [id for id in first if id in there.get("software", ())]
+    moved = list(dict.fromkeys(view.column for view in streams if view.side == "input"))
+    wanted = [f"input.{kind}.{column}" for column in moved[:FEW] for kind in ("drift", "missing")]
+    wanted += [f"input.missing.{column}" for column in moved[FEW:]] + there.get("input", [])[1:]
+    found["input"] = [id for id in dict.fromkeys(wanted) if id in there.get("input", ())][: 2 * FEW]
+    outputs = there.get("output", [])
+    answers = list(dict.fromkeys(view.column for view in streams if view.side == "output"))
+    wanted = ["output.null", *(id for id in outputs if id.startswith("output.share."))][: FEW + 1]
+    wanted += [f"output.{kind}.{column}" for column in answers for kind in ("drift", "mean")] + outputs
+    found["output"] = [id for id in dict.fromkeys(wanted) if id in outputs][: FEW + 1]
+    return {group: ids for group, ids in found.items() if ids}
 
 
 def _step(start: float, end: float, asked: float | None, now: float, minutes: float, hours: float) -> tuple[float, str]:

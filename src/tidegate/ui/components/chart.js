@@ -82,7 +82,10 @@ export default {
       const text = { color: token("ink-3"), fontFamily: "Roboto, system-ui, sans-serif", fontSize: 11 };
       const values = this.data.series.flatMap((one) => [...one.points, ...(one.high || [])].map((point) => point[1])).filter((v) => v !== null);
       const limits = (this.data.limits || []).map((one) => one.value).filter((v) => v !== null && v !== undefined);
-      const top = Math.max(...values, ...limits.filter((v) => v <= Math.max(...values) * 4));
+      const top = Math.max(...values, ...limits.filter((v) => log || v <= Math.max(...values) * 4));
+      const power = (value, round) => 10 ** round(Math.log10(value) + 1e-9);
+      const most = log ? power(top, Math.ceil) : limits.length ? top * 1.04 || undefined : unit === "share" && top > 0.8 && top <= 1 ? 1 : undefined;
+      const least = log ? power(Math.min(...values), Math.floor) : Math.min(...values) >= 0 && unit !== "" ? 0 : undefined;
       return {
         animation: false, textStyle: text, useUTC: false,
         grid: { left: 4, right: 8, top: 18, bottom: 4, containLabel: true },
@@ -95,7 +98,7 @@ export default {
         brush: { xAxisIndex: 0, brushType: "lineX", throttleType: "debounce", transformable: false, brushStyle: { color: token("accent-soft"), opacity: 0.6, borderColor: token("accent") } },
         xAxis: { type: "time", min: start * 1000, max: end * 1000, axisLine: { lineStyle: { color: token("border") } }, axisTick: { show: false }, axisLabel: { ...text, hideOverlap: true }, splitLine: { show: false }, splitNumber: 5 },
         yAxis: {
-          type: log ? "log" : "value", scale: true, min: low ?? (log ? undefined : Math.min(...values) >= 0 && unit !== "" ? 0 : undefined), max: high ?? (limits.length ? top * 1.04 || undefined : undefined),
+          type: log ? "log" : "value", scale: true, min: low ?? least, max: high ?? most,
           axisLabel: { ...text, formatter: (value) => figureText(value, unit === "/s" ? "" : unit) }, splitLine: { lineStyle: { color: token("grid") } }, splitNumber: 3,
         },
         series: this.series(), aria: { enabled: true },
@@ -130,9 +133,10 @@ export default {
       event.preventDefault();
       const box = this.$refs.canvas.getBoundingClientRect();
       const at = (e) => this.chart.convertFromPixel({ yAxisIndex: 0 }, Math.min(Math.max(e.clientY - box.top, 6), box.height - 20));
-      let last = this.data.limits[place].value, told = 0;
-      const drag = (e) => { last = at(e); const now = Date.now(); if (now - told > 120) { told = now; this.move(place, last, false); } };
-      const drop = () => { window.removeEventListener("pointermove", drag); window.removeEventListener("pointerup", drop); this.move(place, last, true); };
+      let last = this.data.limits[place].value, told = 0, late = 0;
+      const tell = () => { told = Date.now(); this.move(place, last, false); };
+      const drag = (e) => { last = at(e); clearTimeout(late); if (Date.now() - told > 120) tell(); else late = setTimeout(tell, 120); };
+      const drop = () => { clearTimeout(late); window.removeEventListener("pointermove", drag); window.removeEventListener("pointerup", drop); this.move(place, last, true); };
       window.addEventListener("pointermove", drag);
       window.addEventListener("pointerup", drop);
     },
