@@ -186,10 +186,10 @@ def _alarms(out: Collected, layout: Layout, running: Running) -> None:
     try:
         firing = Counter(
             (alarm.endpoint, alarm.severity)
-            for alarm in store.alarms(open_only=True)
+            for alarm in store.alarms(open_only=True, limit=10_000)
             if alarm.state in ("firing", "acknowledged")
         )
-        incidents = Counter(incident.endpoint for incident in store.incidents(open_only=True))
+        incidents = Counter(incident.endpoint for incident in store.incidents(open_only=True, limit=10_000))
     finally:
         store.close()
     for endpoint in sorted({*running.models, *incidents, *(endpoint for endpoint, _ in firing)}):

@@ -2,8 +2,9 @@
 
     run/project.json --options--> every `interval`: collect -> metrics      each second: journal tail -> spans (at most BATCH a call)
 
-A collector that is away costs nobody anything: what it would have got of traces is skipped (tail.py), and metrics are
-cumulative. What goes wrong is said once, until it goes well again.
+A collector that is away costs nobody anything: one call a turn finds out whether it is back, traces go on where it stopped taking
+them (or, after MOST bytes of journal, at the end: tail.py), and metrics are cumulative. What goes wrong is said once, until it
+goes well again.
 """
 
 from __future__ import annotations
@@ -17,12 +18,14 @@ import msgspec
 from tidegate.errors import TidegateError
 from tidegate.exports.options import TelemetryOptions
 from tidegate.exports.otlp import Collector
-from tidegate.exports.spans import Span, spans_of
+from tidegate.exports.spans import spans_of
 from tidegate.exports.tail import Tail
 from tidegate.storage.layout import Layout
 
 TURN = 1.0
 BATCH = 512
+STUCK = 60
+"""Calls after which a batch that was never taken is left out: it may be the batch, not the collector."""
 
 
 class Exporter:
@@ -38,8 +41,10 @@ class Exporter:
         self._tail: Tail | None = None
         self._next = 0.0
         self._said = ""
+        self._stuck = 0
         self.spans = 0
         self.failed = 0
+        """Calls that were not answered well."""
 
     def start(self) -> None:
         """Begin."""
@@ -84,6 +89,8 @@ class Exporter:
             self._collector.close()
             self._collector = None
         self._options, self._next = options, 0.0
+        if self._tail is not None:
+            self._tail.sent = 0  # of another share of traces
         if not options.otlp:
             return
         from tidegate.notify.urls import fill
@@ -103,24 +110,23 @@ class Exporter:
             self._say(f"{self._options.otlp} didn't take the metrics")
 
     def _send_spans(self, collector: Collector) -> None:
-        assert self._tail is not None
-        batch: list[Span] = []
-        for line in self._tail.lines():
-            batch += spans_of(line, self._options.traces)
-            if len(batch) >= BATCH:
-                self._flush(collector, batch)
-                batch = []
-        if batch:
-            self._flush(collector, batch)
-        self._tail.save()
-
-    def _flush(self, collector: Collector, batch: list[Span]) -> None:
-        if collector.send_spans(batch):
-            self.spans += len(batch)
-            self._say("")
-        else:
-            self.failed += len(batch)
-            self._say(f"{self._options.otlp} didn't take the spans")
+        tail = self._tail
+        assert tail is not None
+        for lines in tail.chunks():
+            spans = [span for line in lines for span in spans_of(line, self._options.traces)]
+            while batch := spans[tail.sent : tail.sent + BATCH]:
+                if not collector.send_spans(batch):
+                    self.failed += 1
+                    self._stuck += 1
+                    if self._stuck % STUCK == 0:
+                        tail.sent += len(batch)
+                    self._say(f"{self._options.otlp} didn't take the spans")
+                    return
+                tail.sent += len(batch)
+                self._stuck = 0
+                self.spans += len(batch)
+                self._say("")
+        tail.save()
 
     def _say(self, problem: str) -> None:
         if problem and problem != self._said:

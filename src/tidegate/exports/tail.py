@@ -1,7 +1,7 @@
 """The journal as the tracer reads it: from a position of its own (run/traces.json), new lines only, never in anybody's way.
 
 Traces are a sample: at the first start reading begins at the end, and where more than MOST bytes have piled up (the
-collector was away) it goes on at the end again; how much was skipped is counted.
+collector was away) it goes on at the end again; how much was skipped is counted. A chunk that nobody took comes again.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from tidegate.storage.journal_reader import Position, behind, read_chunk, segmen
 from tidegate.storage.layout import Layout, write_atomic
 
 MOST = 64 << 20
-CHUNK = 1 << 20
+CHUNK = 4 << 20
 
 
 class Tail:
@@ -25,25 +25,28 @@ class Tail:
         self._file = layout.run / "traces.json"
         self.skipped = 0
         """Bytes."""
+        self.sent = 0
+        """Spans of the chunk at hand that have arrived: its reader's to count, 0 at each new chunk."""
         try:
             packed = msgspec.json.decode(self._file.read_bytes(), type=dict[str, int])
             self._at = {slot: Position.unpack(one) for slot, one in packed.items()}
         except (OSError, msgspec.MsgspecError):
             self._at = self._ends()
 
-    def lines(self) -> Iterator[bytes]:
-        """What has been written since; `save` once it is dealt with."""
+    def chunks(self) -> Iterator[list[bytes]]:
+        """Lines written since, some MiB at a time; a chunk is behind us once the next is asked for. `save` then."""
         folder = self._layout.journal
         left = behind(folder, self._at)
         if sum(left.values()) > MOST:
             self.skipped += sum(left.values())
-            self._at = self._ends()
+            self._at, self.sent = self._ends(), 0
             return
         for slot, files in segments(folder).items():
             position = self._at.get(slot, Position())
             while (chunk := read_chunk(files, position, CHUNK)) is not None:
-                yield from chunk.lines
+                yield chunk.lines
                 position = self._at[slot] = chunk.end
+                self.sent = 0
 
     def save(self) -> None:
         """Go on from here after a restart."""

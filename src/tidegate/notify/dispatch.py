@@ -4,9 +4,11 @@
                                                                                                   |
     statuses() <-- sent, failed, dropped, repeated, limited, last error (masked) ------------------+
 
-Dedupe: one incident's notice of one kind and severity is told once in `repeat` seconds. Limit: at most LIMIT notices in
-LIMIT_SECONDS a channel, whatever happens; a flood of pages helps nobody. A send that fails is tried again after 1, 4 and
-16 seconds. A channel that hangs keeps its thread, its queue fills, and what doesn't fit is counted as dropped.
+Dedupe: one incident's notice of one kind and severity is told once in `repeat` seconds. Limit: at most LIMIT pages and as many
+tickets in LIMIT_SECONDS a channel; a flood of pages helps nobody, and one of tickets must not keep a page from leaving. Who was told
+that an incident fires is told its end, whatever its severity has become. A send that fails is tried again after TRIES seconds: a chat
+that is away for some minutes loses nothing. A channel that hangs keeps its thread, its queue fills, and what doesn't fit is
+counted as dropped.
 """
 
 from __future__ import annotations
@@ -28,10 +30,12 @@ from tidegate.notify.urls import mask
 from tidegate.types.monitoring import Notice
 
 QUEUE = 100
-TRIES = (1.0, 4.0, 16.0)
+TRIES = (1.0, 4.0, 16.0, 60.0, 240.0)
 LIMIT = 30
 LIMIT_SECONDS = 600.0
 REPEAT = 4 * 3600.0
+OPEN = 1000
+"""Incidents whose end a channel is still to be told, at most."""
 
 
 class Wanted(Protocol):
@@ -129,23 +133,26 @@ class _Worker:
         self._queue: queue.Queue[Notice] = queue.Queue(QUEUE)
         self._lock = threading.Lock()
         self._told: dict[tuple[int, str, str], float] = {}
-        self._recent: deque[float] = deque()
+        self._open: dict[int, None] = {}
+        self._recent: dict[str, deque[float]] = {}
         self._stopped = threading.Event()
         self._thread: threading.Thread | None = None
 
     def offer(self, notice: Notice, repeat: float) -> None:
         """Take it, or count why not."""
-        if notice.kind != "test" and self._for not in ("all", notice.severity):
-            return
         with self._lock:
+            ends = notice.kind == "resolved" and notice.incident in self._open
+            if notice.kind != "test" and not ends and self._for not in ("all", notice.severity):
+                return
             now = time.monotonic()
+            recent = self._recent.setdefault(notice.severity, deque())
             if notice.kind != "test":
                 if self._is_repeated(notice, now, repeat):
                     self._status.repeated += 1
                     return
-                while self._recent and now - self._recent[0] > LIMIT_SECONDS:
-                    self._recent.popleft()
-                if len(self._recent) >= LIMIT:
+                while recent and now - recent[0] > LIMIT_SECONDS:
+                    recent.popleft()
+                if len(recent) >= LIMIT and not ends:
                     self._status.limited += 1
                     return
             try:
@@ -154,7 +161,8 @@ class _Worker:
                 self._status.dropped += 1
                 return
             self._status.waiting += 1
-            self._recent.append(now)
+            if not ends:
+                recent.append(now)
             if notice.incident and notice.kind != "test":
                 self._remember(notice, now, repeat)
             if self._thread is None:
@@ -167,6 +175,11 @@ class _Worker:
 
     def _remember(self, notice: Notice, now: float, repeat: float) -> None:
         """An incident that ends and begins again is news each time."""
+        self._open.pop(notice.incident, None)
+        if notice.kind == "firing":
+            self._open[notice.incident] = None
+            if len(self._open) > OPEN:
+                del self._open[next(iter(self._open))]
         for other in [key for key in self._told if key[0] == notice.incident and key[1] != notice.kind]:
             del self._told[other]
         self._told[(notice.incident, notice.kind, notice.severity)] = now

@@ -16,6 +16,7 @@ from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportM
 from opentelemetry.proto.collector.trace.v1.trace_service_pb2 import ExportTraceServiceRequest
 from tests.support.receiver import Receiver
 
+from tidegate.exports import exporter as exporter_module
 from tidegate.exports import tail as tail_module
 from tidegate.exports.exporter import Exporter
 from tidegate.exports.spans import is_sampled, spans_of, trace_of
@@ -134,17 +135,17 @@ def test_the_position_outlives_the_process_and_a_backlog_is_skipped(
     first = Tail(layout)
     first.save()
     write(layout, line("1-a"), line("1-b")[:-20])
-    assert len(list(Tail(layout).lines())) == 1, "whole lines only"
+    assert sum(map(len, Tail(layout).chunks())) == 1, "whole lines only"
     again = Tail(layout)
-    assert len(list(again.lines())) == 1
+    assert sum(map(len, again.chunks())) == 1
     again.save()
-    assert not list(Tail(layout).lines())
+    assert not list(Tail(layout).chunks())
     monkeypatch.setattr(tail_module, "MOST", 10)
     write(layout, line("1-b")[-20:], line("1-c"))
     late = Tail(layout)
-    assert not list(late.lines()) and late.skipped > 0
+    assert not list(late.chunks()) and late.skipped > 0
     write(layout, b"x\n")
-    assert list(late.lines()) == [b"x"]
+    assert list(late.chunks()) == [[b"x"]]
 
 
 def metrics(receiver: Receiver) -> list[dict[str, Any]]:
@@ -195,7 +196,40 @@ def test_a_collector_that_is_away_is_said_once_and_hurts_nobody(
         write(layout, line(id))
         exporter.turn()
     assert capfd.readouterr().err.count("didn't take the spans") == 1
-    assert (exporter.failed, exporter.spans) == (9, 3)
+    assert (exporter.failed, exporter.spans) == (3, 12), "what was written meanwhile arrives when it is back"
+
+
+def test_what_arrived_of_a_chunk_is_not_sent_again(
+    layout: Layout, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporter_module, "BATCH", 3)
+    configure(layout, receiver, traces=1.0, metrics=False)
+    exporter = Exporter(layout)
+    exporter.turn()
+    write(layout, *(line(f"1-{n}") for n in range(5)))
+    receiver.statuses = [200, 200, 400]
+    exporter.turn()
+    assert len(receiver.calls) == 3, "one failed call ends the turn"
+    write(layout, line("1-5"))
+    exporter.turn()
+    calls = [found for found in receiver.calls if found[0] == "/v1/traces"]
+    ids = [s.span_id for s in received(receiver)]
+    assert len(calls) == 7 and len(set(ids)) == 18 and exporter.spans == 18
+
+
+def test_a_batch_that_is_never_taken_holds_up_the_others_for_a_while_only(
+    layout: Layout, receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporter_module, "BATCH", 3)
+    monkeypatch.setattr(exporter_module, "STUCK", 2)
+    configure(layout, receiver, traces=1.0, metrics=False)
+    exporter = Exporter(layout)
+    exporter.turn()
+    write(layout, line("1-a"), line("1-b"))
+    receiver.statuses = [400, 400]
+    for _ in range(3):
+        exporter.turn()
+    assert (exporter.failed, exporter.spans) == (2, 3)
 
 
 def test_without_an_address_nothing_is_done(layout: Layout) -> None:

@@ -127,6 +127,32 @@ def test_a_flood_is_cut_and_counted() -> None:
     made.close()
 
 
+def test_a_flood_of_tickets_keeps_no_page_and_no_end_from_leaving() -> None:
+    kept = Kept()
+    made = Dispatcher([To("console://")], make=keeping(kept))
+    for incident in range(1, dispatch.LIMIT + 11):
+        made.tell(firing(incident, severity="ticket"))
+    made.tell(firing(99))
+    made.tell(firing(1, severity="ticket", kind="resolved"))
+    made.tell(firing(dispatch.LIMIT + 5, severity="ticket", kind="resolved"))  # nobody was told that it began
+    assert made.flush(20)
+    assert [n.incident for n in kept.notices[dispatch.LIMIT :]] == [99, 1] and made.statuses()[0].limited == 11
+    made.close()
+
+
+def test_who_heard_a_ticket_begin_hears_it_end_as_a_page() -> None:
+    kept = {name: Kept() for name in ("console://page", "console://ticket")}
+    made = Dispatcher([To(name, name.partition("//")[2]) for name in kept], make=lambda url: kept[url])
+    made.tell(firing(1, severity="ticket"))
+    made.tell(firing(1, severity="page"))
+    made.tell(firing(1, severity="page", kind="resolved"))
+    made.tell(firing(2, severity="page", kind="resolved"))
+    assert made.flush(20)
+    told = [[(n.incident, n.kind) for n in one.notices] for one in kept.values()]
+    assert told == [[(1, "firing"), (1, "resolved"), (2, "resolved")], [(1, "firing"), (1, "resolved")]]
+    made.close()
+
+
 def test_what_fails_is_tried_again_and_what_can_not_work_is_not() -> None:
     shaky, refused = Kept([NotifyError("busy"), NotifyError("busy")]), Kept([NotifyError("it answered 401", True)] * 9)
     made = Dispatcher(
