@@ -1,7 +1,7 @@
 """`/monitors`: what is watched, what it says now, what came of it, and what else should be watched.
 
 views.monitors.overview (3 s) -------------> value, limit, state, alarms of 30 days
-monitoring.past.records (60 s) ------------> which earned their place
+monitoring.past.records (10 min) ---------> which earned their place
 monitoring.past.suggestions, when asked ---> monitors to add, one by one
 """
 
@@ -107,8 +107,8 @@ def monitors() -> None:
 
     live(lambda: _asked(retired), draw, key=("monitors", retired), every=3.0)
     live(_courses, draw_courses, key="monitors' courses", every=20.0)
-    live(_useful, draw_useful, key="usefulness", every=60.0)
-    live(_adaptations, adapted.draw, key="adaptations", every=60.0)
+    live(_useful, draw_useful, key="usefulness", every=600.0)
+    live(_adaptations, adapted.draw, key="adaptations", every=600.0)
 
 
 def _asked(retired: bool) -> list[MonitorView]:
