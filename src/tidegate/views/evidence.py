@@ -68,6 +68,8 @@ class EvidenceView(msgspec.Struct, frozen=True):
 
     id: int
     endpoint: str
+    stable: str
+    canary: str
     start: float
     end: float
     metrics: list[MetricEvidence]
@@ -94,6 +96,8 @@ def evidence(layout: Layout, id: int, metric: str = "") -> EvidenceView:
     return EvidenceView(
         id=id,
         endpoint=state.endpoint,
+        stable=state.stable,
+        canary=state.canary,
         start=state.created,
         end=max([end, *(decision.time for decision in decisions)]),
         metrics=[

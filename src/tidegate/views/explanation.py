@@ -271,7 +271,8 @@ def meaning(spec: MetricSpec | None, threshold: float) -> str:
         return ""
     words = MEASURES.get(spec.measure, f"as {spec.measure} says")
     if spec.measure == "latency" and (limit := spec.threshold or threshold):
-        words += f" ({limit / 1000:.3g} ms)"
+        ms = limit / 1000
+        words += f" ({ms:,.0f} ms)" if ms >= 100 else f" ({ms:.3g} ms)"
     if spec.source == "labels" and spec.maturation:
         words += f", {short(spec.maturation)} after the prediction"
     return words if spec.guardrail else f"{words}; a signal, it stops nothing"

@@ -112,6 +112,7 @@ class ModelVersion(msgspec.Struct, frozen=True):
     added: float
     added_by: str
     last: Result | None
+    """Its newest rollout: as the one that came, where there is one."""
 
 
 class VersionDetail(msgspec.Struct, frozen=True):
@@ -222,7 +223,7 @@ class _Known:
             live=list(self._live(model, name)),
             added=added.time if added is not None else 0.0,
             added_by=added.actor if added is not None else "",
-            last=results[0] if results else None,
+            last=next((one for one in results if one.part == "canary"), results[0] if results else None),
         )
 
     def _live(self, model: str, name: str) -> Iterator[Live]:

@@ -80,6 +80,8 @@ class RolloutView(msgspec.Struct, frozen=True):
     thresholds: dict[str, float]
     """By metric: the limit frozen from the stable version (of latency in microseconds); absent until then."""
     freeze: Freeze | None = None
+    newest: int = 0
+    """Id of the endpoint's rollout that commands are about: this one's, unless another has begun since."""
 
 
 def read(layout: Layout, endpoint: str, *, id: int | None = None, courses: bool = True) -> RolloutView:
@@ -93,6 +95,7 @@ def read(layout: Layout, endpoint: str, *, id: int | None = None, courses: bool 
         kept = store.evidence(state.id)
         batches = kept.batches
         now = time.time()
+        current = store.current(endpoint)
         judgement = store.judgement(state.id)
         units, speed = pace(state, batches, now)
         return RolloutView(
@@ -108,6 +111,7 @@ def read(layout: Layout, endpoint: str, *, id: int | None = None, courses: bool 
             examples=store.examples(state.id),
             thresholds=kept.thresholds,
             freeze=_freeze(store.freezes(now), endpoint),
+            newest=current.id if current is not None else state.id,
         )
 
 

@@ -98,7 +98,7 @@ export default {
         brush: { xAxisIndex: 0, brushType: "lineX", throttleType: "debounce", transformable: false, brushStyle: { color: token("accent-soft"), opacity: 0.6, borderColor: token("accent") } },
         xAxis: { type: "time", min: start * 1000, max: end * 1000, axisLine: { lineStyle: { color: token("border") } }, axisTick: { show: false }, axisLabel: { ...text, hideOverlap: true }, splitLine: { show: false }, splitNumber: 5 },
         yAxis: {
-          type: log ? "log" : "value", scale: true, min: low ?? least, max: high ?? most,
+          type: log ? "log" : "value", scale: true, min: low ?? least, max: high ?? most, interval: !log && most === 1 ? 0.5 : undefined,
           axisLabel: { ...text, formatter: (value) => figureText(value, unit === "/s" ? "" : unit) }, splitLine: { lineStyle: { color: token("grid") } }, splitNumber: 3,
         },
         series: this.series(), aria: { enabled: true },

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 
 _HERE = Path(__file__).parent
-_PARTS = ("tokens.css", "base.css", "components.css", "pages.css")
+_PARTS = ("tokens.css", "base.css", "components.css", "pages.css", "rollout.css")
 
 
 @cache
