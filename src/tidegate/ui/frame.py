@@ -133,7 +133,7 @@ def _frame(title: str, nav: str, window: str, comparisons: tuple[tuple[str, str]
     with frame:
         Plain("a", "tg-skip", "To the content", href="#content")
         _nav(nav)
-        with Plain("main", "tg-main"):
+        with Plain("div", "tg-main"):
             with Plain("header", "tg-head"):
                 with Plain("div", "tg-head-text"):
                     crumbs = Plain("nav", "tg-crumbs", aria_label="Where this page lies")
