@@ -124,7 +124,12 @@ def parse_project(text: str, source: str = FILE_NAME) -> Project:
     except ValidationError as exc:
         problems = [_explain(error) for error in exc.errors()]
         raise ConfigError("\n".join(f"{source}: {problem}" for problem in problems)) from exc
-    if wrong := list(_unknown_metrics(project)):
+    wrong = list(_unknown_metrics(project))
+    if not wrong:
+        from tidegate.monitoring import checks
+
+        wrong = list(checks.problems(project.monitoring, {name: one.monitoring for name, one in project.endpoints.items()}))
+    if wrong:
         raise ConfigError("\n".join(f"{source}: {problem}" for problem in wrong))
     return project
 

@@ -18,6 +18,7 @@ import msgspec
 
 from tidegate.errors import ConfigError, Conflict, NotFound
 from tidegate.metrics import registry
+from tidegate.monitoring.checks import of_rule
 from tidegate.monitoring.ids import monitor_id
 from tidegate.monitoring.options import ThresholdOptions
 from tidegate.plugins import nearest
@@ -89,6 +90,8 @@ def put(layout: Layout, monitor: Monitor, *, actor: str, seen: int | None = None
         raise ConfigError(
             f"{monitor.id} takes no threshold: objectives are set as `slo` of `monitoring`, the time without traffic as `deadMan`"
         )
+    if monitor.rule is not None and monitor.state != "retired" and (wrong := of_rule(monitor.metric, monitor.rule)):
+        raise ConfigError(f"{monitor.id}: {wrong}")
     threshold = threshold_of(monitor)
     if threshold is not None:  # the rule as the file says it, to the last digit
         monitor = msgspec.structs.replace(monitor, rule=ThresholdOptions.model_validate(threshold).rule())

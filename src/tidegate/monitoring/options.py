@@ -122,6 +122,11 @@ class EndpointMonitoring(Options):
     profiles: ProfileOptions = Field(default_factory=ProfileOptions)
     labels: LabelOptions = Field(default_factory=LabelOptions)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _nothing_is_defaults(cls, value: Any) -> Any:
+        return {} if value is None else value
+
 
 class MonitoringOptions(Options):
     """`monitoring:` of the project."""

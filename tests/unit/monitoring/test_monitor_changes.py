@@ -149,6 +149,31 @@ def test_a_threshold_of_a_metric_that_nobody_knows_is_refused_where_it_is_writte
         parse_project(wrong)
 
 
+@pytest.mark.parametrize(
+    ("said", "words"),
+    [
+        ("{thresholds: {quality.auc: {min: -5%, relativeTo: reference}}}", "thresholds.quality.auc: relativeTo"),
+        ("{thresholds: {input.volume: {min: -50%, relativeTo: reference}}}", "use week or stable"),
+        ("{thresholds: {input.drift.age: {max: 1, relativeTo: reference}}}", "leave relativeTo out"),
+        ("{thresholds: {e/output.null: {max: 1%, over: 0s}}}", "longer than nothing"),
+        ("{slo: {latency: {p99: 0s}}}", "monitoring.slo.latency.p99"),
+        ("{slo: {availability: 0}}", "99.9%"),
+        ("{notify: [{to: slack}]}", "monitoring.notify.0.to: it must be a URL"),
+    ],
+)
+def test_what_could_never_raise_an_alarm_is_refused_where_it_is_written(layout: Layout, said: str, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        parse_project(FILE + f"monitoring: {said}\n")
+    with pytest.raises(ConfigError, match="relativeTo"):
+        changes.put(
+            layout, changes.fresh("e", "quality.auc", Rule(min=-0.1, relative_to="reference")), actor="cli:test"
+        )
+    parse_project(
+        FILE + "monitoring: {notify: [{to: '${WHERE}'}], thresholds: {quality.auc: {min: -5%, relativeTo: week}}}\n"
+    )
+    assert parse_project(FILE + "    monitoring:\n").endpoints["e"].monitoring == EndpointMonitoring()
+
+
 def test_the_files_text_keeps_its_comments(layout: Layout) -> None:
     monitor = changes.fresh("e", "input.missing.age", Rule(max=0.05, over=3600), severity="page")
     text = set_threshold(FILE, "e", "input.missing.age", changes.threshold_of(monitor))
