@@ -23,7 +23,8 @@ def drift(
     endpoint: Name,
     actor: Viewer,
     reference: Annotated[
-        Literal["stored", "previous"], Query(description="previous: the window before, as long as this one")
+        Literal["stored", "previous", "week"],
+        Query(description="previous: the window before, as long as this one; week: the same time a week before"),
     ] = "stored",
     window: Annotated[float, Query(gt=0, le=3.2e8, description="Seconds back from the end")] = 604800.0,
     start: Time = None,
@@ -33,11 +34,11 @@ def drift(
     minimum: Annotated[float, Query(ge=0, le=1, description="A smaller change is a trifle")] = 0.05,
 ) -> dict[str, Any]:
     """Features and outputs ranked by how far they moved; covariate, label and concept drift told apart; harm."""
-    from tidegate.views.drift import PREVIOUS, Options
+    from tidegate.views.drift import Options
     from tidegate.views.drift import drift as read
 
     found = read(
-        control_of(request).layout, endpoint, reference=PREVIOUS if reference == PREVIOUS else None, start=start, end=end,
+        control_of(request).layout, endpoint, reference=None if reference == "stored" else reference, start=start, end=end,
         window=window, version=version, options=Options(tuple(compare or ()), minimum),
     )  # fmt: skip
     return _plain(found)

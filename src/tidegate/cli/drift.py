@@ -27,7 +27,7 @@ def drift(
         typer.Option(
             "--reference",
             "-r",
-            help="A Parquet or CSV file, or `previous`: the window before. Default: the stored one.",
+            help="A Parquet or CSV file, `previous`: the window before, or `week`: a week before. Default: the stored one.",
         ),
     ] = None,
     current: Annotated[Path | None, typer.Option("--current", help="A file to compare instead of a log.")] = None,

@@ -35,7 +35,7 @@ if TYPE_CHECKING:
 WEEK = 7 * 86400.0
 MANY_ROWS = 2_000_000
 """A window with more rows is read from profiles, where there are some."""
-PREVIOUS = "previous"
+PREVIOUS, WEEK_BEFORE = "previous", "week"
 SERVING = ("stable", "canary", "baseline")
 _LABELS = ("label", "y_true", "target", "repaid")
 _SCORES = ("y_pred_proba", "score", "probability", "predict_proba_1")
@@ -153,7 +153,8 @@ def drift(
     options: Options = DEFAULTS,
     source: Literal["auto", "log", "profiles"] = "auto",
 ) -> DriftView:
-    """An endpoint's window against its reference: a file, `previous` (as long a window just before), or the stored one.
+    """An endpoint's window against its reference: a file, `previous` (as long a window just before), `week` (the same
+    time a week before), or the stored one.
 
     Errors: NotFound for an endpoint that isn't known or has no reference, InvalidRequest for an empty window, ConfigError
     for a file that can't be read.
@@ -180,10 +181,11 @@ def drift(
         if source == "profiles" or (profile.rows > MANY_ROWS and not stored.season):
             return _of_profiles(stored, profile, sides, names, options, (start, end))
     now = _window(found, start, end, sides, version)
-    if reference is not None and str(reference) == PREVIOUS:
-        before = _window(found, start - (end - start), start, sides, version)
+    back = {PREVIOUS: end - start, WEEK_BEFORE: WEEK}.get(str(reference))
+    if back is not None:
+        before = _window(found, start - back, end - back, sides, version)
         view = drift_of(
-            before, now, roles, sides, options, names=(endpoint, _span(start - (end - start), start)), source="log"
+            before, now, roles, sides, options, names=(endpoint, _span(start - back, end - back)), source="log"
         )
     elif reference is not None:
         view = _against_file(Path(reference), now, found, stored, roles, sides, options, names)

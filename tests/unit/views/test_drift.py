@@ -198,6 +198,8 @@ def test_an_endpoints_window_against_the_one_before_a_file_and_nothing(layout: L
     assert (view.rows_before, view.rows_now, view.volume_before) == (2000, 2000, 2000)
     assert outcomes(view)["age"] == "drifted" and not {"city", "rooms"} & set(view.covariate.names)
     assert view.columns[0].name == "age" and "higher" in view.columns[0].what
+    day = drift(layout, "loan", reference="week", start=start, end=start + DAY)
+    assert (day.rows_before, day.rows_now, outcomes(day)["age"]) == (2000, 2000, "drifted")
     pl.DataFrame({"age": rng.normal(40, 10, 3000), "city": rng.choice(["ulm", "köln"], 3000)}).write_parquet(
         tmp_path / "train.parquet"
     )

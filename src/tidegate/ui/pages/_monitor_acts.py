@@ -1,4 +1,7 @@
-"""What people do with monitors: the right to do it, the act that the command line and the API call, and the project file that says so."""
+"""What people do with monitors: the right to do it, the act that the command line and the API call, and the project file that says so.
+
+Each says whether it was done: False where the question was left.
+"""
 
 from __future__ import annotations
 
@@ -25,7 +28,7 @@ async def put(monitor: Monitor, seen: int | None = None) -> Monitor:
     return await _kept(lambda: changes.put(layout(), monitor, actor=actor, seen=seen))
 
 
-async def mute(id: str) -> None:
+async def mute(id: str) -> bool:
     """It watches, but tells nobody for a while."""
     who().must("operate")
     span = Field("span", "For", kind="select", value="1d", options=SPANS)
@@ -35,17 +38,19 @@ async def mute(id: str) -> None:
         actor, reason = who().actor, str(answer["reason"])
         await _kept(lambda: changes.mute(layout(), id, until=until, reason=reason, actor=actor))
         say(f"{id} is muted.")
+    return answer is not None
 
 
-async def unmute(id: str) -> None:
+async def unmute(id: str) -> bool:
     """It speaks again."""
     who().must("operate")
     actor = who().actor
     await _kept(lambda: changes.unmute(layout(), id, actor=actor))
     say(f"{id} speaks again.")
+    return True
 
 
-async def retire(id: str) -> None:
+async def retire(id: str) -> bool:
     """It watches no longer."""
     who().must("operate")
     answer = await confirm(
@@ -58,23 +63,19 @@ async def retire(id: str) -> None:
         actor, reason = who().actor, str(answer["reason"])
         await _kept(lambda: changes.retire(layout(), id, reason=reason, actor=actor))
         say(f"{id} is retired.")
+    return answer is not None
 
 
-async def undo(id: str) -> None:
+async def undo(id: str) -> bool:
     """Back to before the last change."""
     who().must("operate")
-    if (
-        await confirm(
-            f"Undo the last change of {id}?",
-            "It becomes what it was before, as a new change.",
-            verb="Undo",
-            reason=False,
-        )
-        is not None
-    ):
+    said = "It becomes what it was before, as a new change."
+    answer = await confirm(f"Undo the last change of {id}?", said, verb="Undo", reason=False)
+    if answer is not None:
         actor = who().actor
         made = await _kept(lambda: changes.undo(layout(), id, actor=actor))
         say(f"{id} is as before (number {made.number}).")
+    return answer is not None
 
 
 async def _kept(act: Callable[[], Monitor]) -> Monitor:

@@ -1,6 +1,6 @@
 """`/drift/{endpoint}`: what has moved, how far and of which kind; each column usual and now; how fast it all changes.
 
-views.drift (30 s; reads the log) -----------------> verdict, kinds of drift, harm, columns ranked by effect
+views.drift (2 min; reads the log) -----------------> verdict, kinds of drift, harm, columns ranked by effect
 views.distributions (20 s; reads profiles alone) --> the chosen column: histogram or categories, and its course
 views.pace (5 min) --------------------------------> half-lives, and how often to train anew
 """
@@ -43,7 +43,7 @@ from tidegate.ui.url import query, set_query, with_query
 from tidegate.ui.window import Window
 from tidegate.ui.window import window as window_of
 from tidegate.views.distributions import Against, Distribution
-from tidegate.views.drift import PREVIOUS, DriftView
+from tidegate.views.drift import DriftView
 from tidegate.views.drift_columns import ColumnDrift, figure
 from tidegate.views.pace import ColumnPace, PaceView, duration
 
@@ -80,7 +80,9 @@ TITLES = (
     ("concept", "Meaning: concept drift"),
     ("harm", "Harm"),
 )
-AGAINST = (("", "the reference"), ("previous", "the window before"))
+AGAINST: dict[str, tuple[Against, str]] = {
+    "": ("stored", "the reference"), "previous": ("previous", "the window before"), "week": ("week", "a week before"),
+}  # fmt: skip
 
 
 class Asked(msgspec.Struct):
@@ -121,26 +123,21 @@ def choose() -> None:
 @page("/drift/{endpoint}", title="Drift of {endpoint}", nav="drift", window="24h")
 def drift(endpoint: str) -> None:
     window = window_of("24h")
-    previous = query("reference") == "previous"
+    against = query("reference") if query("reference") in AGAINST else ""
     head().path(("Drift", "/drift"))
     with box("tg-row tg-between"):
         with box("tg-stack-tight"):
             verdict = text("Reading the window …", "tg-lead")
             source = text("", "tg-note")
         with box("tg-no-print"):
-            field(
-                "Against",
-                "previous" if previous else "",
-                kind="select",
-                options=AGAINST,
-                on_value=lambda value: _against(str(value)),
-            )
+            choices = [(name, said) for name, (_, said) in AGAINST.items()]
+            field("Against", against, kind="select", options=choices, on_value=lambda value: _against(str(value)))
     kinds: dict[str, _Kind] = {}
     kinds_row = box("tg-kinds")
     with kinds_row:
         for name, title in TITLES:
             kinds[name] = _Kind(title)
-    shown = _Shown(endpoint, window, "previous" if previous else "stored")
+    shown = _Shown(endpoint, window, AGAINST[against][0])
     with box("tg-halves"):
         columns_card = card("Columns", flush=True, note="what moved first, by distance")
         with columns_card:
@@ -193,7 +190,7 @@ def drift(endpoint: str) -> None:
             return
         paces.fill([_pace_row(one) for one in view.columns])
 
-    live(lambda: _asked(endpoint, window, previous), draw, key=("drift", endpoint, _key(window), previous), every=30.0)
+    live(lambda: _asked(endpoint, window, against), draw, key=("drift", endpoint, _key(window), against), every=120.0)
     live(lambda: _pace(endpoint), draw_pace, key=("pace", endpoint), every=300.0)
 
 
@@ -329,12 +326,12 @@ class _Shown:
         self.effect.fill([Line("distance", [(step.time, step.effect) for step in found.steps])], start=start, end=end)
 
 
-def _asked(endpoint: str, window: Window, previous: bool) -> Asked:
+def _asked(endpoint: str, window: Window, against: str) -> Asked:
     from tidegate.views.drift import drift as read
 
     moved = window.moved()
     try:
-        found = read(layout(), endpoint, reference=PREVIOUS if previous else None, start=moved.start, end=moved.end)
+        found = read(layout(), endpoint, reference=against or None, start=moved.start, end=moved.end)
     except TidegateError as exc:
         return Asked(None, str(exc))
     return Asked(msgspec.structs.replace(found, start=0.0, end=0.0))
