@@ -119,7 +119,7 @@ def _headline(layout: Layout, endpoint: str, rules: Rules | None, start: float, 
     figure = figures[metric]
     mine = [point for point in found.points if point.version == most.version]
     course = [value.value if (value := point.values.get(metric)) is not None else None for point in mine]
-    name = f"{metric.removeprefix('quality.').replace('_', ' ')} of {most.version}"
+    name = f"{metric.removeprefix('quality.').replace('_', ' ').upper()} of {most.version}"
     realised = figure.value.value if figure.value is not None else None
     return Lately(metric, name, most.version, realised, most.labels, most.rows, course)
 

@@ -84,7 +84,7 @@ export default {
       const limits = (this.data.limits || []).map((one) => one.value).filter((v) => v !== null && v !== undefined);
       const top = Math.max(...values, ...limits.filter((v) => log || v <= Math.max(...values) * 4));
       const power = (value, round) => 10 ** round(Math.log10(value) + 1e-9);
-      const most = log ? power(top, Math.ceil) : limits.length ? top * 1.04 || undefined : unit === "share" && top > 0.8 && top <= 1 ? 1 : undefined;
+      const most = log ? power(top, Math.ceil) : limits.length ? top * 1.04 || undefined : unit !== "share" ? undefined : top === 0 ? 0.01 : top > 0.8 && top <= 1 ? 1 : undefined;
       const least = log ? power(Math.min(...values), Math.floor) : Math.min(...values) >= 0 && unit !== "" ? 0 : undefined;
       return {
         animation: false, textStyle: text, useUTC: false,

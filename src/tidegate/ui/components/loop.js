@@ -26,7 +26,7 @@ const middle = ([a, u], [b, v]) => `M0 ${a + u / 2}C50 ${a + u / 2} 50 ${b + v /
 function flow(key, bands, still) {
   return h("svg", { key, class: ["tg-loop-flow", still && "tg-is-still"], viewBox: "0 0 100 100", preserveAspectRatio: "none", "aria-hidden": "true" }, bands.filter((one) => one.share > 0).flatMap((one) => [
     h("path", { key: one.key, class: "tg-loop-band", d: band(one.from, one.to), style: { fill: `var(--tg-${one.ink})`, opacity: one.faint ? 0.12 : undefined } }),
-    h("path", { key: `${one.key} drift`, class: "tg-loop-drift", d: middle(one.from, one.to), "vector-effect": "non-scaling-stroke", style: { stroke: `var(--tg-${one.ink})`, animationDuration: `${(2.6 - 1.6 * Math.min(one.share, 1)).toFixed(2)}s` } }),
+    h("path", { key: `${one.key} drift`, class: "tg-loop-drift", d: middle(one.from, one.to), "vector-effect": "non-scaling-stroke", style: { stroke: `var(--tg-${one.ink})`, animationDuration: `${(3.2 - 1.6 * Math.min(one.share, 1)).toFixed(1)}s` } }),
   ]));
 }
 

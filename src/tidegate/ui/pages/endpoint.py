@@ -37,6 +37,7 @@ GROUPS = (
     ("output", "Outputs", "what was answered"),
 )
 COMPARISONS = (("", "nothing"), ("week", "the week before"), ("reference", "the reference"))
+TITLES = {"software.throughput": "Requests", "output.null": "Answers without a value", "input.volume": "Rows"}
 LEVELS = {"ok": "ok", "warning": "warning", "firing": "firing"}
 LATER = 30.0
 """Seconds between two looks at labels and events."""
@@ -149,7 +150,7 @@ def _chart(id: str, chosen: Window) -> Chart:
         if registry.parse(id).group == "software"
         else "No value in this window: nothing came, or this metric has no meaning for what came."
     )
-    return chart(_title(id), UNITS.get(registry.unit_of(id), ""), empty=hint, on_zoom=_zoom)
+    return chart(_title(id), UNITS.get(registry.unit_of(id), ""), empty=hint, note=registry.help_of(id), on_zoom=_zoom)
 
 
 def _title(id: str) -> str:
@@ -158,6 +159,8 @@ def _title(id: str) -> str:
     >>> _title("input.missing.Humidity"), _title("software.latency.p99"), _title("quality.auc")
     ('Humidity: missing', 'Latency p99', 'AUC')
     """
+    if id in TITLES:
+        return TITLES[id]
     target = registry.parse(id)
     kind = target.metric.partition(".")[2].replace(".", " ").replace("_", " ")
     column = target.column + (f" = {target.value}" if target.value else "")
