@@ -7,15 +7,18 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from tidegate.errors import ConfigError, NotFound, StateError
-from tidegate.storage import schema
+from tidegate.storage import migrate, schema
 from tidegate.storage.layout import Layout
 from tidegate.storage.migrate import HEAD
+from tidegate.storage.monitoring import MonitoringStore
 from tidegate.storage.state import StateStore
+from tidegate.types.monitoring import Monitor
 from tidegate.types.traffic import KeyEntry
 
 PROJECT = json.dumps({"project": "p", "models": {"m": {"versions": {"1": {}, "2": {}}}}})
@@ -131,6 +134,40 @@ def test_the_migrations_make_exactly_the_schema(tmp_path):
     config = Config()
     config.set_main_option("script_location", "tidegate.storage:migrations")
     assert ScriptDirectory.from_config(config).get_current_head() == HEAD
+
+
+@pytest.mark.parametrize("revision", ["0001", "0002"])
+def test_a_database_of_every_earlier_release_is_brought_up_to_date_with_what_is_in_it(tmp_path, revision):
+    from alembic import command
+    from alembic.config import Config
+    from sqlalchemy import create_engine
+
+    layout = Layout(tmp_path)
+    config = Config()
+    config.set_main_option("script_location", "tidegate.storage:migrations")
+    engine = create_engine(f"sqlite:///{layout.database}")
+    with engine.connect() as connection, connection.begin():
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+    engine.dispose()
+    with sqlite3.connect(layout.database) as connection:
+        values = "1.0, 'ann', 'apply', 'revision 1', 'null', 'null'"
+        connection.execute(f"INSERT INTO audit (time, actor, action, target, before, after) VALUES ({values})")
+    with closing(StateStore(layout)) as store, closing(MonitoringStore(layout)) as monitoring:
+        assert [(entry.actor, entry.target) for entry in store.audit()] == [("ann", "revision 1")]
+        assert monitoring.monitors() == [] and monitoring.put_monitors(
+            [Monitor("e/output.null", "e", "output.null")], "a"
+        )
+
+
+def test_every_revision_is_known():
+    from alembic.config import Config
+    from alembic.script import ScriptDirectory
+
+    config = Config()
+    config.set_main_option("script_location", "tidegate.storage:migrations")
+    there = {one.revision for one in ScriptDirectory.from_config(config).walk_revisions()}
+    assert {"", *there} == set(migrate._KNOWN)
 
 
 def test_a_database_of_a_newer_program_is_refused(tmp_path):
