@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import polars as pl
+
 from tests.support.system import System
 
 ROWS = 200
