@@ -11,7 +11,7 @@ import asyncio
 from typing import Any
 
 import msgspec
-from nicegui import ui
+from nicegui import context, ui
 
 from tidegate.errors import NotFound
 from tidegate.metrics import registry
@@ -62,7 +62,10 @@ async def monitor() -> None:
         with head().tools:
             _state_buttons(one)
     if _has_past(one.metric):
+        waiting = text("Reading the past …", "tg-note")
+        await context.client.connected()  # the page is seen before a long past is read
         past = await asyncio.to_thread(read, layout(), _ruled(one), start=window.start, end=window.end)
+        waiting.delete()
         Trial(one, found, past, window)
     else:
         with card():

@@ -276,10 +276,11 @@ def _offer(one: Suggestion) -> Row:
     low, high = (registry.shown(metric, value) if value is not None else "" for value in (one.low, one.high))
     chosen = [each for each in one.candidates if _is(one, each)]
     alarms = sum(each.alarms for each in chosen)
+    past = f"{alarms} alarm{'s' if alarms != 1 else ''} in {one.windows} windows"
     return Row(one.monitor.id, {
         "wrong": words(one.wrong, sub=metric), "limit": rule_text(metric, one.monitor.rule),
         "usual": words(registry.shown(metric, one.usual), sub=f"{low} to {high}") if one.usual is not None else None,
-        "past": f"{alarms} alarm{'s' if alarms != 1 else ''} in {one.windows} windows",
+        "past": words(past, href=to("monitors", "edit", id=one.monitor.id)),
     })  # fmt: skip
 
 
@@ -303,9 +304,12 @@ async def _accept(one: Suggestion) -> bool:
         value = repr(proposed) if proposed is not None else ""
         if options:
             fields.append(Field(bound, label, kind="select", value=value, options=[*options, ("", "no limit")]))
-    answer = await confirm(
-        one.wrong[:1].upper() + one.wrong[1:], f"{one.statistic} {one.why}.", fields=fields, verb="Watch it"
+    wrong = one.wrong[:1].upper() + one.wrong[1:]
+    why = one.why[:1].upper() + one.why[1:]
+    fields.append(
+        Field("reason", "Reason", kind="long", value=wrong, required=True, hint="It is kept with the monitor.")
     )
+    answer = await ask(wrong, f"{one.statistic} {why}.", fields=fields, verb="Watch it")
     if answer is None:
         return False
     bounds = {bound: float(answer[bound]) if answer.get(bound) else None for bound in ("max", "min") if bound in answer}
