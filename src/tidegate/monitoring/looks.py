@@ -93,6 +93,8 @@ class Looks:
         self.streams: list[StreamView] = []
         self.figures: list[Figure] = []
         self.errors: list[str] = []
+        self.blind = False
+        """Whether a part could not be read and never was before: who is not among the looks then is not gone."""
 
     def look(
         self,
@@ -106,7 +108,7 @@ class Looks:
         """Every monitor in force. `newest` is each monitor's newest alarm, `recent` those of the last 30 days."""
         self._since += min(max(steady - self._last, 0.0), rules.LONGEST_LOOK) if self._last else 0.0
         self._last = steady
-        self.errors = []
+        self.errors, self.blind = [], False
         live = {
             id: one for id, one in monitors.items() if one.endpoint in settings.endpoints and one.state != "retired"
         }
@@ -129,8 +131,10 @@ class Looks:
                 self._kept[name] = make()
             except TidegateError as exc:
                 self.errors.append(f"{name}: {exc}")
-                self._kept[name] = [msgspec.structs.replace(one, reading=None) for one in self._kept.get(name, [])]
+                if name in self._kept:
+                    self._kept[name] = [msgspec.structs.replace(one, reading=None) for one in self._kept[name]]
             self._due[name] = steady + max(every, SHARE_OF_TIME * (time.monotonic() - began))
+        self.blind = self.blind or name not in self._kept
         return self._kept.get(name, [])
 
     # -- streams on the budget ----------------------------------------------------------------------------------------

@@ -15,6 +15,7 @@ import msgspec
 import pytest
 from tests.support.monitored import Endpoint
 
+from tidegate.errors import StateError
 from tidegate.monitoring import alarm as rules
 from tidegate.monitoring import changes
 from tidegate.monitoring.options import EndpointMonitoring, MonitoringOptions
@@ -23,6 +24,7 @@ from tidegate.monitoring.settings import Settings, Watched
 from tidegate.storage.layout import Layout
 from tidegate.storage.monitor_report import load_report
 from tidegate.storage.monitoring import AlarmChange, MonitoringStore
+from tidegate.storage.profiles import ProfileStore
 from tidegate.types.monitoring import Silence
 from tidegate.views.monitors import overview
 
@@ -145,6 +147,27 @@ def test_a_threshold_of_the_file_fires_is_told_and_ends(life, endpoint):
     assert life.store.alarm(alarm.id).state == "resolved"
     assert life.store.incident(incident.id).state == "resolved"
     assert [one["kind"] for one in life.notices(2)] == ["firing", "resolved"]
+
+
+@pytest.mark.parametrize("life", [{"endpoint": {"slo": {"availability": "99%"}}}], indirect=True)
+def test_a_first_look_that_can_not_read_ends_no_alarm(life, endpoint, monkeypatch):
+    endpoint.serve(2000, life.now - 60, failed=0.5)
+    life.pass_(30)
+    alarm = next(one for one in life.store.alarms(open_only=True) if one.metric == "slo.availability.fast")
+    life.restart()
+
+    def locked(*_, **__):
+        raise StateError("the database is locked")
+
+    with monkeypatch.context() as broken:
+        broken.setattr(ProfileStore, "read", locked)
+        life.step()
+        assert "locked" in load_report(life.layout).error
+        life.pass_(4)
+    life.pass_(20)
+    assert life.store.alarm(alarm.id).state == "firing" and not [
+        one for one in life.store.alarms() if one.monitor == alarm.monitor and one.id != alarm.id
+    ]
 
 
 def test_what_moves_without_a_threshold_is_found_on_the_budget_as_one_incident(life, endpoint):
