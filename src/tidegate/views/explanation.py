@@ -69,6 +69,11 @@ NEXT_STEPS = {
         "the new version can't be loaded; `tidegate status` says why",
         "mend it, add it as a new version, and `start` again",
     ),
+    "drift": (
+        "what comes in has changed since the rollout began, so that neither version is judged by what it was made for",
+        "see the incident: `tidegate alarms`; once somebody has taken it on (`tidegate alarms ack`), the rollout goes on",
+        "`tidegate rollout abort {e}` goes back",
+    ),
     "inconclusive": (
         "there was not enough evidence in the time given, neither of harm nor of safety",
         "`tidegate rollout resume {e}` gives it the time once more; `promote {e} --full` goes on without it; `abort {e}` "
@@ -84,6 +89,7 @@ _ENDS = {
     "alarm": "Version {v} was rolled back: all traffic of {e} is with version {s} again.",
     "aborted": "A person gave all traffic of {e} back to version {s}.",
     "undone": "Undone: all traffic of {e} is with version {s} again.",
+    "inconclusive": "There was no verdict in the time given: all traffic of {e} is with version {s} again.",
     "unavailable": "Version {v} could not be loaded; version {s} kept all traffic of {e}.",
 }
 
@@ -94,6 +100,7 @@ _PAUSES = {
     "noData": "Paused: no unit has been seen for a while.",
     "unhealthy": "Paused: version {s} itself is in trouble.",
     "blind": "Paused: what happens can't be seen.",
+    "drift": "Paused: what comes in has changed, so version {v} stays at {w}.",
     "inconclusive": "Paused: there was not enough evidence in the time given.",
 }
 

@@ -101,15 +101,18 @@ class Chart(Widget, component="chart.js"):
         end: float,
         limits: Sequence[Limit] = (),
         marks: Sequence[Mark] = (),
+        high: float | None = None,
         empty: str = "",
         note: str = "",
     ) -> Chart:
-        """These lines from now on, from `start` to `end` (unix seconds). `empty` says what to do when there is no point."""
+        """These lines from now on, from `start` to `end` (unix seconds). `empty` says what to do when there is no point; `high` is
+        where the axis ends, should a few points go far beyond the others."""
         for mark in marks:
             if mark.href:
                 own(mark.href)
         given = {"empty": empty, "note": note}
         data = {**self._fixed, **{name: value for name, value in given.items() if value}}
+        data |= {"high": high} if high is not None else {}
         self.set(
             data | {"series": list(series), "start": start, "end": end, "limits": list(limits), "marks": list(marks)}
         )

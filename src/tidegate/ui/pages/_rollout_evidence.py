@@ -41,7 +41,7 @@ class _Metric:
             self.evidence: Chart | None = None
             if one.method and not (one.stable is None and one.canary is not None):
                 self.evidence = chart(
-                    "Evidence", "E", height=116, group=group, log=True,
+                    "Evidence, E", "", height=116, group=group, log=True,
                     empty="No evidence yet: it grows with every unit of both versions.",
                 )  # fmt: skip
 
@@ -55,7 +55,7 @@ class _Metric:
             if one.stable is not None:
                 lines.append(_line(f"version {stable}", "stable", one.times, one.stable))
             limits = [Limit("allowed", one.most)] if one.most else []
-            self.rates.fill(lines, start=start, end=end, limits=limits, marks=marks)
+            self.rates.fill(lines, start=start, end=end, limits=limits, marks=marks, high=_top(one))
         if self.evidence is not None:
             harm = [(at, _clamped(value)) for at, value in zip(one.times, one.harm, strict=True)]
             safe = [(at, _clamped(value)) for at, value in zip(one.times, one.safe, strict=True)]
@@ -106,6 +106,23 @@ def _line(name: str, tone: str, times: list[float], rate: Rate) -> Line:
         return list(zip(times, values, strict=True))
 
     return Line(name, points(rate.value), tone=tone, low=points(rate.low), high=points(rate.high))
+
+
+def _top(one: MetricEvidence) -> float | None:
+    """Where the axis of rates ends: bounds on a handful of units, as at first, would leave no room for what comes after."""
+    bounds = [
+        high for rate in (one.canary, one.stable) if rate is not None for high in rate.high[len(rate.high) // 8 :]
+    ]
+    known = [high for high in bounds if high is not None]
+    return min(_round(max([*known, one.most])), 1.0) if known else None
+
+
+def _round(value: float) -> float:
+    """Up to 1, 2 or 5 times a power of ten."""
+    if value <= 0:
+        return 0.01
+    power = 10.0 ** math.floor(math.log10(value))
+    return next(step * power for step in (1, 2, 5, 10) if step * power >= value * 0.999)
 
 
 def _clamped(log_e: float) -> float:

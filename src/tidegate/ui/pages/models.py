@@ -1,6 +1,6 @@
 """`/models` and `/models/{model}/{version}`: what each version is, where it is from, where it is live, and how it has done.
 
-views.models (3 s) ----> versions, signature, references, lineage, results
+views.models (5 s) ----> versions, signature, references, lineage, results
 views.quality (60 s) --> what labels say of the version, over the last 7 days
 acts ------------------> _model_acts.py (load, unload), _rollout_acts.py (start)
 """
@@ -114,7 +114,7 @@ def models() -> None:
                     drawn[one.model] = _Model(one.model)
             drawn[one.model].draw(one)
 
-    live(lambda: read_models(layout()), draw, key="models", every=3.0)
+    live(lambda: read_models(layout()), draw, key="models", every=5.0)
 
 
 class _Model:
@@ -303,7 +303,7 @@ def model_version(model: str, version: str) -> None:
         quality.fill([row for one in found for row in _quality(one)])
 
     draw(first)
-    live(lambda: read_version(layout(), model, version), draw, key=("model", model, version), every=3.0)
+    live(lambda: read_version(layout(), model, version), draw, key=("model", model, version), every=5.0)
     live(lambda: _said(model, version), draw_quality, key=("quality of", model, version), every=60.0)
 
 

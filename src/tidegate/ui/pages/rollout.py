@@ -106,7 +106,8 @@ def _build(first: RolloutView) -> None:
             steps = box("tg-next", "ul")
     with card("Where it stands", note="a station is a share of the traffic"):
         line = track()
-        outlook = facts()
+        with box("tg-inline"):
+            outlook = facts()
     evidence_cards(id, first.state.active)
     if any(spec.source == "paired" for spec in first.state.plan.metrics):
         pairs_card(first.state)
@@ -156,8 +157,9 @@ def _build(first: RolloutView) -> None:
             for step in told.next:
                 sentence(step, "li")
         steps_title.set_visibility(bool(told.next))
-        frozen.set_text(_frozen(view.freeze) if view.freeze is not None else "")
-        frozen.set_visibility(view.freeze is not None)
+        freeze = view.freeze if view.newest == state.id else None
+        frozen.set_text(_frozen(freeze) if freeze is not None else "")
+        frozen.set_visibility(freeze is not None)
         _outlook(outlook, view)
         for name, one in buttons.items():
             one.set_visibility(_fits(name, view))
@@ -183,7 +185,9 @@ def _build(first: RolloutView) -> None:
         for step in view.steps:
             need = needs.get(step.number)
             sub = (
-                f"about {short(need.seconds)}" if need is not None and need.seconds > 0 and step.state == "next" else ""
+                f"about {short(max(1, round(need.seconds)))}"
+                if need is not None and need.seconds > 0 and step.state == "next"
+                else ""
             )
             shown.append(Step(step.number, step.text, state.plan.steps[step.number].kind, step.state, sub))
         until = view.time + view.waiting.seconds if state.active and view.waiting.seconds > 0 else 0.0
@@ -254,6 +258,7 @@ def _buttons(newest_view: list[RolloutView]) -> dict[str, Plain]:
 
     return {
         "freeze": button("Freeze…", lambda: acts.freeze(newest_view[0].state.endpoint, [newest_view[0].state.endpoint]), kind="quiet"),
+        "unfreeze": button("End the freeze…", lambda: acts.unfreeze(_frozen_what(newest_view[0])), kind="quiet"),
         "pause": made("pause", "Pause…"),
         "resume": made("resume", "Resume…"),
         "retry": made("retry", "Retry…"),
@@ -273,6 +278,7 @@ def _fits(name: str, view: RolloutView) -> bool:
     step = state.plan.steps[state.step] if state.step < len(state.plan.steps) else None
     return {
         "freeze": view.freeze is None,
+        "unfreeze": view.freeze is not None,
         "pause": state.phase in ("Progressing", "Paused") and not stopped,
         "resume": stopped,
         "retry": state.phase == "Degraded" and state.reason != "alarm",
@@ -327,6 +333,10 @@ def _decision(one: Decision) -> None:
         with box("tg-row tg-label"):
             Plain("time", text=_clock(one.time))
             link(f"Decision {one.number}", f"/rollouts/{one.rollout}#decision-{one.number}")
+
+
+def _frozen_what(view: RolloutView) -> str:
+    return view.freeze.endpoint if view.freeze is not None else view.state.endpoint
 
 
 def _frozen(found: Freeze) -> str:

@@ -40,7 +40,7 @@ def rollouts() -> None:
         waiting = stat("Wait for a person", large=True)
         back = stat("Went back, of the last 20", large=True)
         frozen = stat("Frozen", large=True)
-    freezes_card = card("Freezes", flush=True, note="nobody starts or promotes; going back is allowed")
+    freezes_card = card("Freezes", flush=True, note="nobody starts or promotes; choose one to end it")
     with freezes_card:
         frozen_rows = table(
             [Column("what", "What"), Column("until", "Ends"), Column("by", "By")],
