@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import numpy as np
 
+from tidegate.errors import StateError
 from tidegate.monitoring.settings import Settings
 from tidegate.stats import rising
 from tidegate.storage.layout import Layout
@@ -183,10 +184,11 @@ class LabelStreams:
         self._running = self._pool.submit(self.round, settings)
 
     def round(self, settings: Settings) -> float:
-        """Count what has come of all endpoints; the seconds that it took."""
+        """Count what has come of all endpoints; the seconds that it took. Errors: StateError with those that could not be read."""
         from tidegate.metrics.quality.errors import errors_since
 
         began = time.monotonic()
+        failed: list[str] = []
         for name, watched in settings.endpoints.items():
             if watched.monitoring.profiles.reference == "none" or not (self._layout.log(name) / "feedback").exists():
                 continue
@@ -200,9 +202,11 @@ class LabelStreams:
                 outcomes = [one for one in found if one.received <= settled]
                 if outcomes:
                     self._store.put_streams(kept.feed(outcomes))
-            except BaseException:
+            except Exception as exc:  # of one endpoint: the others are counted all the same
                 del self._endpoints[name]  # the next round goes on from what is stored
-                raise
+                failed.append(f"{name}: {type(exc).__name__}: {exc}")
+        if failed:
+            raise StateError("; ".join(failed))
         return time.monotonic() - began
 
     def close(self) -> None:

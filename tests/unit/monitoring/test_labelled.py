@@ -9,9 +9,11 @@ from pathlib import Path
 
 import msgspec
 import numpy as np
+import pytest
 from tests.support import journal_maker
 from tests.support.evidence_maker import SECOND, Worker
 
+from tidegate.errors import StateError
 from tidegate.monitoring import labelled
 from tidegate.monitoring.labelled import LabelStreams
 from tidegate.monitoring.settings import Settings, Watched
@@ -63,3 +65,18 @@ def test_errors_that_rise_are_found_across_a_restart(tmp_path: Path, monkeypatch
         assert found["error"].rows == 1200 and found["error"].log_m > math.log(1e6), "counted once, and found"
         assert found["error"].effect > 0.05
         assert found["label"].rows == 1200 and found["label"].log_m < math.log(100_000 / 16), "labels are as they were"
+
+
+def test_an_endpoint_that_can_not_be_read_holds_up_no_other(tmp_path: Path) -> None:
+    layout = Layout(tmp_path / ".tidegate")
+    journal_maker.route(layout, {("m", "1"): SIGNATURE}, ["e"])
+    for name in ("broken", "e"):
+        (layout.log(name) / "feedback").mkdir(parents=True)
+    (layout.log("broken") / "columns.json").write_text("{")
+    draw, worker, now = np.random.default_rng(3), Worker(layout), time.time_ns()
+    tell(worker, 50, 0.05, now - 4000 * SECOND, draw)
+    settings = Settings("p", 1, endpoints={"broken": Watched("m", "1"), "e": Watched("m", "1")})
+    with closing(ProfileStore(layout)) as store:
+        with pytest.raises(StateError, match="broken: "):
+            LabelStreams(layout, store).round(settings)
+        assert views(store)["error"].reference_rows == 50

@@ -16,13 +16,14 @@ import numpy as np
 import polars as pl
 
 from tidegate.metrics.quality.relevance import grades
-from tidegate.metrics.quality.rows import FoundOut, Rules, find_roles, labelled
+from tidegate.metrics.quality.rows import PROBE, FoundOut, Rules, find_roles, labelled
 from tidegate.storage.layout import Layout
 from tidegate.storage.log.recent import snapshot
 
 FREEZE = 200
 """Labels of a version that the limit of a number's error is taken from."""
 TOLERANCE = 1.5
+INSTANCE = ["prediction_id", "row"]
 
 
 class Outcome(msgspec.Struct, frozen=True):
@@ -45,10 +46,9 @@ def errors_since(
     """
     found = snapshot(layout, endpoint)
     since = datetime.fromtimestamp(since_received, UTC)
-    labels = (
+    every = (
         found.feedback.filter(pl.col("type") == "label")
         .sort("received", "time", maintain_order=True)
-        .unique(["prediction_id", "row"], keep="first", maintain_order=True)
         .select(
             "prediction_id",
             "row",
@@ -63,16 +63,21 @@ def errors_since(
     if version:
         mine &= pl.col("version") == version
     kept = ["prediction_id", "row", "version", *(column.name for column in outputs)]
-    # numbers need the first labels of all, for their limit; of the rest only what is new is read
-    whole = all(column.type in ("double", "float") for column in outputs)
-    wanted = labels if whole else labels.filter(pl.col("received") > since)
-    rows = (
-        wanted.join(found.predictions.filter(mine).select(kept), on=["prediction_id", "row"], how="inner")
-        .sort("received", "prediction_id", "row")
-        .collect()
-    )
-    roles = find_roles(outputs, rows, rules or FoundOut())
-    if roles is None or not rows.height:
+    predictions = found.predictions.filter(mine).select(kept)
+
+    def about(labels: pl.LazyFrame) -> pl.LazyFrame:
+        first = labels.unique(INSTANCE, keep="first", maintain_order=True)
+        return first.join(predictions, on=INSTANCE, how="inner").sort("received", "prediction_id", "row")
+
+    fresh = every.filter(pl.col("received") > since)
+    known = every.filter(pl.col("received") <= since).join(fresh, on=INSTANCE, how="semi").select(INSTANCE)
+    rows = about(fresh.join(known, on=INSTANCE, how="anti")).collect()
+    if not rows.height:
+        return []
+    # what the answers are is seen of the first labels too: those that are new may be of one class, or a handful
+    probe = pl.concat([about(every.head(PROBE)).collect(), rows]) if since_received else rows
+    roles = find_roles(outputs, probe, rules or FoundOut())
+    if roles is None:
         return []
     usable = [name for name in roles.columns if name in rows.columns and name not in roles.items]
     if roles.task not in ("text", "ranking"):
@@ -84,20 +89,28 @@ def errors_since(
     if roles.task == "regression":
         off = np.abs(have.truth - have.answer)
         versions = rows["version"].to_numpy()
-        for name in np.unique(versions):
-            places = np.flatnonzero(versions == name)
-            if len(places) >= FREEZE:
-                limit = np.quantile(off[places[:FREEZE]], 0.9) * TOLERANCE
-                wrong[places] = off[places] > limit
+        for name, limit in _limits(about(every), roles.answer).items():
+            wrong |= (versions == name) & (off > limit)
     elif roles.task == "ranking":
         assert have.items is not None
         wrong[:] = [not items or items[0] not in grades(t) for items, t in zip(have.items, have.truth, strict=True)]
     else:
         wrong[:] = have.truth != have.answer
-    keep = (rows["received"] > since).to_numpy()
     columns: list[list[Any]] = [rows[name].to_list() for name in ("received", "prediction_id", "version", "row")]
     return [
         Outcome(when.timestamp(), id, arm, bool(bad), int(row), str(truth))
-        for when, id, arm, row, bad, truth, new in zip(*columns, wrong, have.truth.tolist(), keep, strict=True)
-        if new
+        for when, id, arm, row, bad, truth in zip(*columns, wrong, have.truth.tolist(), strict=True)
     ]
+
+
+def _limits(rows: pl.LazyFrame, answer: str) -> dict[str, float]:
+    """How large an error of numbers is usual, by version: of those with FREEZE labels."""
+    off = (pl.col("label") - pl.col(answer).cast(pl.Float64)).abs()
+    first = (
+        rows.filter(off.is_finite())
+        .group_by("version", maintain_order=True)
+        .agg(off.head(FREEZE).alias("off"))
+        .filter(pl.col("off").list.len() >= FREEZE)
+        .collect()
+    )
+    return {name: float(np.quantile(errors, 0.9)) * TOLERANCE for name, errors in first.iter_rows()}
