@@ -4,7 +4,7 @@
     the reference | the same a week before | the stable version -> baselines --+--> Past --> monitoring.backtest
     alarms really raised, incidents that people judged ------------------------+
 
-A step is a minute within a day, an hour within 100 days, else a day: what profiles are kept of. Quality and behaviour are read from
+A step is a minute within a day and a half, an hour within 100 days, else a day: what profiles are kept of. Quality and behaviour are read from
 the log and what became known of it, in at most 60 steps. Reads only.
 """
 
@@ -56,7 +56,9 @@ def read(layout: Layout, monitor: Monitor, *, start: float, end: float | None = 
     if not (0.0 <= start < end) or end - start > LONGEST:
         raise InvalidRequest("the past to try a threshold on must be at least a minute long, and at most three years")
     rule = monitor.rule or Rule()
-    step = _step(start, end)
+    if rule.over > LONGEST:
+        raise InvalidRequest("over: a value can be taken over three years at most")
+    step = _step(end - start + rule.over)
     with closing(MonitoringStore(layout)) as store:
         alarms = [
             one for one in store.alarms(monitor=monitor.id, limit=10_000) if one.fired and _touches(one, start, end)
@@ -76,9 +78,8 @@ def read(layout: Layout, monitor: Monitor, *, start: float, end: float | None = 
     return Past(monitor, start, end, step, max(rule.over, step), times, values, baselines, alarms, incidents)
 
 
-def _step(start: float, end: float) -> float:
-    length = end - start
-    return MINUTE if length <= DAY + HOUR else HOUR if length <= 100 * DAY else DAY
+def _step(length: float) -> float:
+    return MINUTE if length <= 1.5 * DAY else HOUR if length <= 100 * DAY else DAY
 
 
 def _touches(alarm: Alarm, start: float, end: float) -> bool:

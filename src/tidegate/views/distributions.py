@@ -31,6 +31,7 @@ MOST = 12
 """Categories by name; the others are one."""
 OTHER = "(others)"
 STEPS = 120
+LONGEST = 3660 * 86400.0
 MINUTE = 60.0
 WEEK = 7 * 86400.0
 _EDGES = (0.005, 0.995)
@@ -115,6 +116,8 @@ def distribution(
     start = end - 86400.0 if start is None else start
     if not 0.0 <= start < end:
         raise InvalidRequest("start must be before end")
+    if end - start > LONGEST:
+        raise InvalidRequest("the window can be ten years long at most")
     if not (layout.root / "state.db").exists():
         raise NotFound(f"there are no profiles of {endpoint!r} yet; they are made of the first predictions")
     with closing(ProfileStore(layout)) as store:

@@ -110,5 +110,9 @@ def test_a_past_of_no_length_and_an_unknown_metric_are_refused(layout: Layout) -
     now = time.time()
     with pytest.raises(InvalidRequest):
         read(layout, MISSING, start=now, end=now - 1)
+    with pytest.raises(InvalidRequest, match="over"):
+        read(layout, Monitor(MISSING.id, "loan", MISSING.metric, Rule(max=0.1, over=1e12)), start=now - 60)
+    year = read(layout, Monitor(MISSING.id, "loan", MISSING.metric, Rule(max=0.1, over=365 * 86400)), start=now - 60)
+    assert year.step == 86400.0
     with pytest.raises(ConfigError, match="no metric"):
         read(layout, Monitor("loan/input.mising.age", "loan", "input.mising.age"), start=now - 60)
