@@ -4,8 +4,8 @@
     the reference | the same a week before | the stable version -> baselines --+--> Past --> monitoring.backtest
     alarms really raised, incidents that people judged ------------------------+
 
-A step is a minute within a day and a half, an hour within 100 days, else a day: what profiles are kept of. Quality and behaviour are read from
-the log and what became known of it, in at most 60 steps. Reads only.
+A step is a minute within a day and a half, an hour within 100 days, else a day: what profiles are kept of. Quality and behaviour are
+read from the log and what became known of it, in at most 60 steps. Reads only.
 """
 
 from __future__ import annotations
