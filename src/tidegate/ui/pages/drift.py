@@ -2,7 +2,7 @@
 
 views.drift (2 min; reads the log) -----------------> verdict, kinds of drift, harm, columns ranked by effect
 views.distributions (20 s; reads profiles alone) --> the chosen column: histogram or categories, and its course
-views.pace (5 min) --------------------------------> half-lives, and how often to train anew
+views.pace (15 min) --------------------------------> half-lives, and how often to train anew
 """
 
 from __future__ import annotations
@@ -191,7 +191,7 @@ def drift(endpoint: str) -> None:
         paces.fill([_pace_row(one) for one in view.columns])
 
     live(lambda: _asked(endpoint, window, against), draw, key=("drift", endpoint, _key(window), against), every=120.0)
-    live(lambda: _pace(endpoint), draw_pace, key=("pace", endpoint), every=300.0)
+    live(lambda: _pace(endpoint), draw_pace, key=("pace", endpoint), every=900.0)
 
 
 class _Kind:
