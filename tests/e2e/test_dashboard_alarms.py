@@ -127,7 +127,7 @@ def test_an_incident_is_taken_on_and_called_real(web: Web, chromium: Chromium) -
     page.get_by_text("Nothing is silenced").wait_for()
 
 
-def test_a_column_is_chosen_by_keyboard_and_its_shape_follows(web: Web, chromium: Chromium) -> None:
+def test_the_only_endpoint_is_shown_and_a_column_by_its_address(web: Web, chromium: Chromium) -> None:
     page = chromium.page(f"{web.url}/drift", phone=True)
     page.wait_for_url("**/drift/loan")
     go(page, f"{web.url}/drift/loan?window=24h&column=colour")
