@@ -192,12 +192,13 @@ def keep_monitor(layout: Layout, made: Monitor) -> str:
     Errors: ConfigError where the file can't be changed.
     """
     from tidegate.monitoring import changes
+    from tidegate.monitoring.ids import built_in
     from tidegate.storage.state import StateStore
 
     with closing(StateStore(layout)) as store:
         base = store.desired().base
     path = Path(base or ".") / "tidegate.yaml"
-    if not base or not path.is_file() or changes.built_in(made.metric):
+    if not base or not path.is_file() or built_in(made.metric):
         return ""
     write_threshold(path, made.endpoint, changes.key_of(made), changes.threshold_of(made))
     return str(path)

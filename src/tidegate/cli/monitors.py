@@ -412,10 +412,11 @@ def _put(place: Place, made: Monitor, seen: int | None = None) -> Monitor:
 
 def _write(place: Place, made: Monitor, *, dry_run: bool = False) -> None:
     from tidegate.monitoring import changes
+    from tidegate.monitoring.ids import built_in
     from tidegate.project_file import write_threshold
 
     place.needs_file()
-    if changes.built_in(made.metric):
+    if built_in(made.metric):
         return
     threshold = changes.threshold_of(made)
     write_threshold(place.file, made.endpoint, changes.key_of(made), threshold, dry_run=dry_run)

@@ -19,7 +19,7 @@ import msgspec
 from tidegate.errors import ConfigError, Conflict, NotFound
 from tidegate.metrics import registry
 from tidegate.monitoring.checks import of_rule
-from tidegate.monitoring.ids import monitor_id
+from tidegate.monitoring.ids import built_in, monitor_id
 from tidegate.monitoring.options import ThresholdOptions
 from tidegate.plugins import nearest
 from tidegate.storage.layout import Layout
@@ -59,11 +59,6 @@ def threshold_of(monitor: Monitor) -> dict[str, Any] | None:
     if monitor.severity != "ticket":
         found["severity"] = monitor.severity
     return {name: float(f"{value:.6g}") if isinstance(value, float) else value for name, value in found.items()}
-
-
-def built_in(metric: str) -> bool:
-    """Whether it is of an objective or a dead man's switch, which have rules of their own."""
-    return metric.startswith(("slo.", "dead."))
 
 
 def key_of(monitor: Monitor) -> str:

@@ -48,6 +48,11 @@ def parse_id(id: str) -> Parts:
     return Parts(endpoint, rest, version, segment)
 
 
+def built_in(metric: str) -> bool:
+    """Whether it is of an objective or a dead man's switch, which have rules of their own and are on no budget."""
+    return metric.startswith(("slo.", "dead."))
+
+
 def stream_metric(stream: StreamView) -> str:
     """The metric that a stream watches on the budget: `input.drift.Humidity`, `output.drift.p`, `quality.drift.error`."""
     return f"{stream.side}.drift.{stream.column}"

@@ -21,6 +21,7 @@ from tidegate.errors import StateError
 from tidegate.metrics import registry
 from tidegate.monitoring.adapt import Adaptation, adapt
 from tidegate.monitoring.budget import FEWEST_ROWS, MONTH, budget
+from tidegate.monitoring.ids import built_in
 from tidegate.monitoring.options import BudgetOptions
 from tidegate.monitoring.suggest import Span, Suggestion, suggest
 from tidegate.monitoring.usefulness import Record
@@ -69,7 +70,7 @@ def records(
             for view in profiles.streams(endpoint)
         }
         past = _Past(profiles, end, window)
-        monitors = [one for one in store.monitors(endpoint) if one.state != "retired"]
+        monitors = [one for one in store.monitors(endpoint) if one.state != "retired" and not built_in(one.metric)]
         weights = sum(one.weight for one in monitors if one.rule is None)
         found = []
         for monitor in monitors:
@@ -95,6 +96,8 @@ def adaptations(
         past = _Past(profiles, end, window)
         found = []
         for monitor in store.monitors(endpoint):
+            if built_in(monitor.metric):
+                continue
             mine = [alarm for alarm in alarms if alarm.monitor == monitor.id]
             real = [one for one in incidents if one.verdict == "real" and one.endpoint == monitor.endpoint]
             missed, quiet = (

@@ -249,4 +249,5 @@ def test_objectives_and_dead_mans_switches_are_listed_and_obey(
         assert run(capsys, "undo", one.id)[0] == 0 and one.id in run(capsys, "list")[1]
         code, said = run(capsys, "edit", one.id, "--max", "3")
         assert code == 1 and "deadMan" in said
+    assert not {one.id for one in own} & {one["monitor"] for one in json.loads(run(capsys, "usefulness", "--json")[1])}
     assert (folder / "tidegate.yaml").read_text() == PROJECT
