@@ -90,8 +90,13 @@ def put(layout: Layout, monitor: Monitor, *, actor: str, seen: int | None = None
     threshold = threshold_of(monitor)
     if threshold is not None:  # the rule as the file says it, to the last digit
         monitor = msgspec.structs.replace(monitor, rule=ThresholdOptions.model_validate(threshold).rule())
-    _desire(layout, monitor, actor)
     with closing(MonitoringStore(layout)) as store:
+        now = store.monitor(monitor.id)
+        if seen is not None and seen != (now.number if now is not None else 0):  # before the desired state is touched
+            raise Conflict(
+                f"the monitor {monitor.id!r} was changed by {now.actor if now is not None else 'somebody'} meanwhile; look again"
+            )
+        _desire(layout, monitor, actor)
         return store.put_monitor(monitor, actor, seen=seen)
 
 

@@ -61,6 +61,16 @@ def test_what_a_person_adds_is_what_the_desired_state_says(layout: Layout) -> No
     assert synced(layout) == []
 
 
+def test_who_is_late_changes_nothing_at_all(layout: Layout) -> None:
+    first = changes.put(layout, changes.fresh("e", "output.null", Rule(max=0.01)), actor="cli:ada")
+    changes.put(layout, changes.fresh("e", "output.null", Rule(max=0.02)), actor="cli:ada", seen=first.number)
+    with pytest.raises(Conflict, match="cli:ada"):
+        changes.put(layout, changes.fresh("e", "output.null", Rule(max=0.9)), actor=ME, seen=first.number)
+    assert synced(layout) == []
+    rule = changes.get(layout, "e/output.null").rule
+    assert rule is not None and rule.max == 0.02
+
+
 def test_undo_goes_back_one_change_at_a_time(layout: Layout) -> None:
     for most in (0.01, 0.02, 0.03):
         changes.put(layout, changes.fresh("e", "output.null", Rule(max=most)), actor=ME)
