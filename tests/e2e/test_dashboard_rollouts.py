@@ -14,6 +14,7 @@ from tests.support.rollout_maker import HARM, judgement, keep, state
 from tests.support.web import Web
 
 from tidegate import app
+from tidegate.auth import keys
 from tidegate.storage.layout import Layout
 from tidegate.storage.rollouts import Change, RolloutStore
 from tidegate.storage.state import StateStore
@@ -157,3 +158,26 @@ def test_names_that_would_run_are_words(web: Web, chromium: Chromium) -> None:
     page = chromium.page(f"{web.url}/rollouts/{made.id}", theme="dark")
     said(page, f"Version {SCRIPT} gets 5%")
     assert "run" not in page.title()
+
+
+def test_who_may_only_look_sees_no_act(tmp_path: Path, chromium: Chromium) -> None:
+    layout = Layout(tmp_path / "state")
+    app.apply(layout, PROJECT, base=tmp_path, actor="ana")
+    made = keep(layout, state())
+    secret, entry = keys.create("view")
+    with closing(StateStore(layout)) as store:
+        store.add_key(entry, actor="test")
+    with Web(layout, keys="required") as web:
+        page = chromium.page()
+        page.goto(f"{web.url}/rollouts/{made.id}")
+        page.locator("input[name=key]").fill(secret)
+        page.keyboard.press("Enter")
+        said(page, "Version 2 gets 5%")
+        page.locator(".tg-metric canvas").first.wait_for()
+        for name in ("Abort…", "Pause…", "Promote…", "Freeze…"):
+            assert page.get_by_role("button", name=name).count() == 0
+        page.get_by_role("button", name="Print").wait_for()
+        go(page, f"{web.url}/models/severity/3")
+        page.get_by_text("Added to the project").wait_for()
+        assert page.get_by_role("button", name="Start a rollout…").count() == 0
+        chromium.close()

@@ -92,7 +92,7 @@ def test_json_has_the_same_and_more(layout, capsys):
     assert len(error["times"]) == len(error["harm"]) == len(error["safe"]) == 60
     assert set(view) == {
         "time", "state", "steps", "judgement", "waiting", "units", "units_per_second", "decisions", "courses", "examples",
-        "thresholds", "freeze",
+        "thresholds", "freeze", "newest",
     }  # fmt: skip
 
 

@@ -41,7 +41,7 @@ from tidegate.ui.frame import head, page
 from tidegate.ui.live import live
 from tidegate.ui.pages import _model_acts as acts
 from tidegate.ui.pages import _rollout_acts
-from tidegate.ui.pages.rollout import PHASES
+from tidegate.ui.pages.rollout import phase_tone
 from tidegate.ui.project import layout
 from tidegate.ui.who import who
 from tidegate.views.models import Live, ModelVersion, ModelView, Origin, ReferenceView, Result, VersionDetail
@@ -57,7 +57,7 @@ STATE_WORDS = {
     "UNLOADED": "unloaded",
     "UNKNOWN": "not running",
 }
-ROLES = frozenset({"stable", "canary", "shadow", "human"})
+ROLES = {"stable": "stable", "baseline": "stable", "canary": "canary", "shadow": "shadow", "human": "human"}
 TONES = {
     "added": "accent",
     "changed": "warning",
@@ -170,7 +170,7 @@ def _version(one: ModelVersion) -> Row:
 
 def _share(one: Live) -> Cell:
     share = f"{one.weight:g}%" if one.role != "shadow" else f"{one.weight:g}% copies"
-    return badge(f"{one.endpoint} {share}", one.role if one.role in ROLES else "muted")
+    return badge(f"{one.endpoint} {share}", ROLES.get(one.role, "muted"))
 
 
 def _last(one: Result) -> Cell:
@@ -178,8 +178,10 @@ def _last(one: Result) -> Cell:
     if one.part == "stable":
         said = {"Healthy": f"gave way to {one.other}", "Degraded": f"stayed; {one.other} went back"}
         return words(said.get(one.phase, f"beside {one.other}"), title=one.words)
-    said = {"Healthy": "took over", "Degraded": "went back", "Paused": "paused", "Pending": "to begin"}
-    return several(badge(one.phase, PHASES[one.phase]), words(said.get(one.phase, "on its way"), title=one.words))
+    said = {"Healthy": "took over", "Degraded": "went back", "Pending": "to begin"}
+    return several(
+        badge(one.phase, phase_tone(one.phase, one.reason)), words(said.get(one.phase, "on its way"), title=one.words)
+    )
 
 
 @page("/models/{model}/{version}", title="{model} {version}", nav="models")
@@ -227,7 +229,7 @@ def model_version(model: str, version: str) -> None:
                 results = table(
                     [
                         Column("other", "Rollout"),
-                        Column("phase", "Ended"),
+                        Column("phase", "Phase"),
                         Column("words", "What became of it"),
                         Column("when", "Started"),
                     ],
@@ -241,7 +243,7 @@ def model_version(model: str, version: str) -> None:
                         Column("labels", "Labels", num=True),
                         Column("endpoint", "Endpoint"),
                     ],
-                    empty="No label of its predictions has come. Send them: tidegate log label, or POST /v2/…/feedback.",
+                    empty="No label of its predictions has come. Send them to POST /v2/models/NAME/feedback.",
                 )
             with card("What it takes and gives", flush=True):
                 signature = table(
@@ -271,7 +273,7 @@ def model_version(model: str, version: str) -> None:
             if one.restarts:
                 text(f"{one.restarts} restarts", "tg-note tg-tone-warning")
             for live in one.live:
-                pill(f"{live.endpoint} {live.weight:g}%", live.role if live.role in ROLES else "muted")
+                pill(f"{live.endpoint} {live.weight:g}%", ROLES.get(live.role, "muted"))
         trouble.set_text(one.reason)
         trouble.set_visibility(one.state == "UNAVAILABLE" and bool(one.reason))
         _figures(one, asked, late, wrong)
@@ -308,9 +310,10 @@ def model_version(model: str, version: str) -> None:
 
 
 def _free(found: VersionDetail) -> list[str]:
-    """Endpoints on which it isn't the stable version already."""
-    stable = {live.endpoint for live in found.version.live if live.role == "stable"}
-    return [name for name in found.endpoints if name not in stable]
+    """Endpoints whose stable version it isn't already, and on which no rollout of it is under way."""
+    taken = {live.endpoint for live in found.version.live if live.role in ("stable", "baseline")}
+    taken |= {one.endpoint for one in found.results if one.phase in ("Pending", "Progressing", "Paused")}
+    return [name for name in found.endpoints if name not in taken]
 
 
 def _figures(one: ModelVersion, asked: Stat, late: Stat, wrong: Stat) -> None:
@@ -332,7 +335,7 @@ def _live(one: Live, number: int) -> Row:
         f"{one.endpoint} {number}",
         {
             "endpoint": words(one.endpoint, href=to("endpoints", one.endpoint)),
-            "role": badge(one.role, one.role if one.role in ROLES else "muted"),
+            "role": badge(one.role, ROLES.get(one.role, "muted")),
             "weight": num(one.weight / 100, "share", sub="of copies" if shadow else ""),
             "since": at(one.since or None),
             "rps": None if shadow else num(one.rps, "/s"),
@@ -348,7 +351,7 @@ def _result(one: Result) -> Row:
         str(one.rollout),
         {
             "other": words(pair, sub=f"rollout {one.rollout} on {one.endpoint}"),
-            "phase": badge(one.phase, PHASES[one.phase]),
+            "phase": badge(one.phase, phase_tone(one.phase, one.reason)),
             "words": one.words,
             "when": at(one.started),
         },

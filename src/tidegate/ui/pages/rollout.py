@@ -83,8 +83,13 @@ def rollout(id: int) -> None:
 
 
 def tone(state: RolloutState) -> str:
+    """Of where it stands."""
+    return phase_tone(state.phase, state.reason)
+
+
+def phase_tone(phase: str, reason: str) -> str:
     """Of a phase: a pause that the plan asks for is no trouble."""
-    return "accent" if state.phase == "Paused" and state.reason in WAITS else PHASES[state.phase]
+    return "accent" if phase == "Paused" and reason in WAITS else PHASES[phase]
 
 
 def _build(first: RolloutView) -> None:
