@@ -6,6 +6,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import time
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -30,7 +31,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dashboard")]
 
 PAGES = (
     "/", "/endpoints/people", "/endpoints/people/rollout", "/rollouts", "/rollouts/1", "/alarms", "/alarms/1", "/monitors",
-    "/drift", "/drift/people", "/log", "/log/people", "/models", "/models/people", "/models/people/1", "/settings",
+    "/drift", "/drift/people", "/log", "/log/people", "/models", "/models/people/1", "/settings",
 )  # fmt: skip
 
 
@@ -45,9 +46,11 @@ def clean(chromium: Chromium) -> Iterator[None]:
     """Every test answers for its own pages."""
     yield
     chromium.close()
-    chromium.check()
-    chromium.expected.clear()
-    chromium.wrong.clear()
+    try:
+        chromium.check()
+    finally:
+        chromium.expected.clear()
+        chromium.wrong.clear()
 
 
 @pytest.fixture(scope="module")
@@ -73,7 +76,7 @@ def town(tmp_path_factory: pytest.TempPathFactory, chromium: Chromium) -> Iterat
             asked = running.post("/v2/models/people/infer", body(words))
             told = {"prediction_id": asked.json()["id"], "kind": "label", "value": words, "actor": words}
             assert running.post("/v2/models/people/feedback", told).status < 300
-            said = {"match": f"people/input.{number}", "for": "1h", "reason": words}
+            said = {"match": f"people/input.{number}", "until": time.time() + 3600, "reason": words}
             assert running.post(f"{running.control}/api/silences", said).status == 201
         yield running
     finally:
@@ -136,6 +139,11 @@ def test_the_keyboard_reaches_the_content_and_the_pages(town: System, chromium: 
     page.wait_for_url("**/alarms")
 
 
+def another(town: System, kind: str, old: int) -> bool:
+    """Whether the supervisor has started it again."""
+    return any(p["kind"] == kind and p.get("pid", old) != old for p in town.processes().get("processes", []))
+
+
 def test_pages_recover_when_processes_die(town: System, chromium: Chromium) -> None:
     chromium.expect(AWAY)
     page = chromium.page(f"{town.control}/rollouts/1")
@@ -144,14 +152,14 @@ def test_pages_recover_when_processes_die(town: System, chromium: Chromium) -> N
     page.evaluate("window.unchanged = true")
     old = town.pid("controller")
     os.kill(old, signal.SIGKILL)
-    wait_until(lambda: town.processes() and town.pid("controller") not in (0, old), timeout=60, what="a new controller")
+    wait_until(lambda: another(town, "controller", old), timeout=60, what="a new controller")
     commands.pause(town.layout, "people", actor="test", reason="said to the new one")
     expect(main).to_contain_text("said to the new one", timeout=30_000)
     assert page.evaluate("window.unchanged"), "the page needn't load again for that"
 
     old = town.pid("web")
     os.kill(old, signal.SIGKILL)
-    wait_until(lambda: town.processes() and town.pid("web") not in (0, old), timeout=60, what="a new web process")
+    wait_until(lambda: another(town, "web", old), timeout=60, what="a new web process")
     page.wait_for_function("window.unchanged === undefined", timeout=60_000)
     ready(page)
     expect(main).to_contain_text("said to the new one")

@@ -44,6 +44,7 @@ def build(layout: Layout, *, host: str = "127.0.0.1", require_keys: bool = False
 
     from tidegate.ui import pages, project, sockets, theme
     from tidegate.ui.pages import signin
+    from tidegate.ui.pages.lost import lost
 
     app = build_api(layout, host=host, require_keys=require_keys)
     control: Control = app.state.control
@@ -62,6 +63,7 @@ def build(layout: Layout, *, host: str = "127.0.0.1", require_keys: bool = False
 
     ui.run_with(
         app,
+        root=lost,
         title="Tidegate",
         favicon=theme.favicon(),
         language="en-US",
