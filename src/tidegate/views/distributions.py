@@ -139,9 +139,8 @@ def distribution(
             )
         before, words = _before(store, endpoint, column, stored, start, end, version, against)
     if before is None:
-        raise NotFound(
-            f"{words or 'the reference'} has no column {column!r}; compare with the window before instead (against=previous)"
-        )
+        instead = "the window before (against=previous)" if against == "stored" else "the reference (against=stored)"
+        raise NotFound(f"{words or 'the reference'} has no values of {column!r}; compare with {instead}")
     now = now if now is not None else Column(before.kind, before.side)
     usual = stored if against == "stored" else None
     return _made(

@@ -111,7 +111,7 @@ def test_what_is_not_there_is_named(layout: Layout) -> None:
     endpoint.close()
     with pytest.raises(NotFound, match=r"no column 'agee'.+\bage\b"):
         distribution(layout, "loan", "agee")
-    with pytest.raises(NotFound, match="a week before has no column"):
+    with pytest.raises(NotFound, match="a week before has no values of"):
         distribution(layout, "loan", "age", against="week")
     with pytest.raises(InvalidRequest):
         distribution(layout, "loan", "age", start=2.0, end=1.0)

@@ -162,7 +162,8 @@ def drift(endpoint: str) -> None:
         columns_card.set_visibility(asked.view is not None)
         kinds_row.set_visibility(asked.view is not None)
         if asked.view is None:
-            verdict.set_text(asked.problem[:1].upper() + asked.problem[1:])
+            verdict.set_text(f"{asked.problem[:1].upper()}{asked.problem[1:]}.".replace("..", "."))
+            source.set_text("Choose another window at the top, or something else to compare with.")
             return
         view = asked.view
         verdict.set_text(view.verdict)
@@ -235,15 +236,21 @@ class _Shown:
             with card(), box("tg-stack"):
                 self.title = text("Choose a column", "tg-h2", "h2")
                 self.problem = text("", "tg-note")
+                self.problem.set_visibility(False)
                 self.facts = facts()
                 self.numbers: Bars = bars("Values", height=200, axis="")
                 self.names: Bars = bars("Values", height=240, horizontal=True)
                 self.numbers.set_visibility(False)
                 self.names.set_visibility(False)
-            with card():
+            self.over = card()
+            with self.over:
                 self.course: Chart = chart(
                     "Over the window", "", height=150, group="drift", empty="No row in this window."
                 )
+                self.shares: Chart = chart(
+                    "Over the window", "share", height=150, group="drift", empty="No row in this window."
+                )
+                self.shares.set_visibility(False)
                 self.effect: Chart = chart(
                     "Distance from usual", "", height=110, group="drift", low=0.0, empty="No row in this window."
                 )
@@ -287,6 +294,8 @@ class _Shown:
         """Histogram or categories, then how it went."""
         found = shape.found
         self.problem.set_text(shape.problem)
+        self.problem.set_visibility(bool(shape.problem))
+        self.over.set_visibility(found is not None)
         if found is None or found.column != self.column:
             return
         self.more.clear()
@@ -299,6 +308,8 @@ class _Shown:
         named = found.kind == "category"
         self.numbers.set_visibility(not named)
         self.names.set_visibility(named)
+        self.course.set_visibility(not named)
+        self.shares.set_visibility(named)
         self.facts.fill(_facts(found))
         if named:
             self.names.fill([one.name or "(empty)" for one in found.categories], [
@@ -322,7 +333,7 @@ class _Shown:
                 [(s.time, s.quantiles[n] if s.quantiles else None) for s in found.steps] for n in (0, 2, 4)
             )
             lines = [Line("median, and what nine in ten lie in", middle, "accent", low, high)]
-        self.course.fill(lines, start=start, end=end)
+        (self.shares if named else self.course).fill(lines, start=start, end=end)
         self.effect.fill([Line("distance", [(step.time, step.effect) for step in found.steps])], start=start, end=end)
 
 
