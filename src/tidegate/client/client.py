@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from types import TracebackType
 from typing import Any, TypeVar
 
@@ -28,6 +28,21 @@ T = TypeVar("T")
 
 GRACE = 0.5
 """Seconds that the socket waits beyond the deadline told to the server, so that the server's own answer comes first."""
+
+
+async def carry_out(program: Program[T], send: Callable[[Send], Awaitable[Reply]]) -> T:
+    """Run a call's program over any transport. Errors: those of the program, and of `send`."""
+    reply: Reply | None = None
+    try:
+        while True:
+            step = program.send(reply)
+            if isinstance(step, Wait):
+                await asyncio.sleep(step.seconds)
+                reply = None
+            else:
+                reply = await send(step)
+    except StopIteration as end:
+        return end.value  # type: ignore[no-any-return]
 
 
 class _Shared:
@@ -279,17 +294,7 @@ class AsyncClient(_Shared):
         await self.close()
 
     async def _run(self, program: Program[T]) -> T:
-        reply: Reply | None = None
-        try:
-            while True:
-                step = program.send(reply)
-                if isinstance(step, Wait):
-                    await asyncio.sleep(step.seconds)
-                    reply = None
-                else:
-                    reply = await self._send(step)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
+        return await carry_out(program, self._send)
 
     async def _send(self, step: Send) -> Reply:
         try:

@@ -14,7 +14,8 @@ from collections.abc import Mapping
 from typing import TypeVar, cast
 from urllib.parse import urlsplit
 
-from tidegate.client.core import Program, Reply, Send, Wait
+from tidegate.client.client import carry_out
+from tidegate.client.core import Program, Reply, Send
 
 T = TypeVar("T")
 
@@ -29,17 +30,7 @@ class Connections:
 
     async def run(self, program: Program[T]) -> T:
         """Carry a program out. Errors: those of the program."""
-        reply: Reply | None = None
-        try:
-            while True:
-                step = program.send(reply)
-                if isinstance(step, Wait):
-                    await asyncio.sleep(step.seconds)
-                    reply = None
-                else:
-                    reply = await self._send(step)
-        except StopIteration as end:
-            return end.value  # type: ignore[no-any-return]
+        return await carry_out(program, self._send)
 
     def close(self) -> None:
         """Close what is idle."""
