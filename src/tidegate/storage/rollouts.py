@@ -110,6 +110,22 @@ class RolloutStore(Database):
         """By metric, oldest first."""
         return self.evidence(id).batches
 
+    def batches_after(self, id: int, metric: str, number: int) -> list[Batch]:
+        """One metric's batches after the first `number` of them, oldest first."""
+        t = schema.evidence.c
+        mine = (t.rollout == id, t.metric == metric, t.number > number)
+        with self._read() as connection:
+            rows = connection.execute(select(t.batch).where(*mine).order_by(t.number))
+            return [msgspec.json.decode(text, type=Batch) for (text,) in rows]
+
+    def thresholds(self, id: int) -> dict[str, float]:
+        """By metric, those frozen from the stable version."""
+        t = schema.checkpoint.c
+        with self._read() as connection:
+            text = connection.execute(select(t.thresholds).where(t.rollout == id)).scalar()
+        found: dict[str, float] = json.loads(text) if text else {}
+        return found
+
     def evidence(self, id: int) -> Evidence:
         """All that is kept of the evidence; empty where there is none yet."""
         t, c = schema.evidence.c, schema.checkpoint.c

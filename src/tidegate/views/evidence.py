@@ -13,6 +13,7 @@ import math
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from functools import lru_cache
 
 import msgspec
 
@@ -23,6 +24,7 @@ from tidegate.storage.layout import Layout
 from tidegate.storage.rollouts import RolloutStore
 from tidegate.types.rollouts import Batch, Decision, GuardrailView, MetricSpec
 from tidegate.views.explanation import ALPHA, decided, meaning
+from tidegate.views.rollout_batches import batches_of
 from tidegate.views.rollouts import POINTS, course, together
 
 
@@ -84,7 +86,8 @@ def evidence(layout: Layout, id: int, metric: str = "") -> EvidenceView:
         state = store.get(id)
         if state is None:
             raise NotFound(f"there is no rollout {id}; `tidegate rollout history` lists them")
-        kept = store.evidence(id)
+        batches = batches_of(layout, store, state)
+        thresholds = store.thresholds(id)
         judgement = store.judgement(id)
         decisions = store.decisions(id)
     specs = [spec for spec in state.plan.metrics if metric in ("", spec.name)]
@@ -101,8 +104,8 @@ def evidence(layout: Layout, id: int, metric: str = "") -> EvidenceView:
         start=state.created,
         end=max([end, *(decision.time for decision in decisions)]),
         metrics=[
-            _of(spec, kept.batches.get(spec.name, []), views.get(spec.name), state.plan.promote_alpha,
-                kept.thresholds.get(spec.name, 0.0))
+            _of(spec, batches[spec.name], views.get(spec.name), state.plan.promote_alpha,
+                thresholds.get(spec.name, 0.0))
             for spec in specs
         ],
         decisions=[_mark(decision) for decision in decisions],
@@ -160,8 +163,14 @@ def _bad(counts: tuple[int, ...]) -> int:
     return counts[1] if len(counts) > 1 else 0
 
 
+@lru_cache(16_384)
+def _bounds(bad: int, units: int) -> tuple[float, float]:
+    """Remembered: all but the newest points of a course are asked for again and again."""
+    return rate_bounds(bad, units, ALPHA)
+
+
 def _put(rate: Rate, bad: int, units: int) -> None:
-    low, high = rate_bounds(bad, units, ALPHA) if units else (None, None)
+    low, high = _bounds(bad, units) if units else (None, None)
     rate.value.append(bad / units if units else None)
     rate.low.append(low)
     rate.high.append(high)

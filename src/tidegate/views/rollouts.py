@@ -22,6 +22,7 @@ from tidegate.stats import methods
 from tidegate.storage.layout import Layout
 from tidegate.storage.rollouts import RolloutStore
 from tidegate.types.rollouts import Batch, Decision, Example, Freeze, Judgement, MetricSpec, RolloutState, StepSpec
+from tidegate.views.rollout_batches import batches_of
 
 POINTS = 160
 """Points of a course: about as many as a terminal has columns."""
@@ -92,8 +93,7 @@ def read(layout: Layout, endpoint: str, *, id: int | None = None, courses: bool 
         state = store.get(id) if id is not None else store.current(endpoint)
         if state is None or state.endpoint != endpoint:
             raise NotFound(_missing(store, endpoint, id))
-        kept = store.evidence(state.id)
-        batches = kept.batches
+        batches = batches_of(layout, store, state)
         now = time.time()
         current = store.current(endpoint)
         judgement = store.judgement(state.id)
@@ -109,7 +109,7 @@ def read(layout: Layout, endpoint: str, *, id: int | None = None, courses: bool 
             decisions=store.decisions(state.id),
             courses=[course(spec, batches.get(spec.name, [])) for spec in state.plan.metrics] if courses else [],
             examples=store.examples(state.id),
-            thresholds=kept.thresholds,
+            thresholds=store.thresholds(state.id),
             freeze=_freeze(store.freezes(now), endpoint),
             newest=current.id if current is not None else state.id,
         )

@@ -1,16 +1,21 @@
 """What a rollout says of itself: evidence over time beside the lines, and why it is where it is, in words."""
 
 import math
+import shutil
+import time
+from contextlib import closing
 
 import pytest
 from tests.support.rollout_maker import HARM, judgement, keep, state
 
 from tidegate.errors import NotFound
 from tidegate.storage.layout import Layout
+from tidegate.storage.rollouts import Change, RolloutStore
 from tidegate.types.rollouts import Batch, MetricSpec
 from tidegate.views.evidence import evidence
 from tidegate.views.explanation import explain, headline
 from tidegate.views.forecast import remaining
+from tidegate.views.rollout_batches import batches_of
 from tidegate.views.rollouts import course, decision_of, read, read_one
 
 
@@ -29,6 +34,23 @@ def test_the_evidence_of_a_metric_has_rates_with_bounds_and_its_line(layout: Lay
     assert disagreement.canary.value == [7 / 200] and disagreement.harm == []
     assert [mark.number for mark in found.decisions] == [1, 2]
     assert found.start <= error.times[0] <= found.end
+
+
+def test_what_comes_later_is_read_too_and_another_state_folder_is_another_rollout(layout: Layout) -> None:
+    made = keep(layout, state())
+    assert len(evidence(layout, made.id, "error").metrics[0].times) == 60
+    with closing(RolloutStore(layout)) as store:
+        store.write(Change(made, batches={"error": [Batch(3, 0.05, (0, 5), (95, 0), time.time())]}))
+        fresh = store.batches(made.id)
+    (error,) = evidence(layout, made.id, "error").metrics
+    assert len(error.times) == 61 and error.canary is not None
+    assert error.canary.value[-1] == pytest.approx(25 / 325)
+    with closing(RolloutStore(layout)) as store:
+        seen = batches_of(layout, store, made)
+    assert {name: found for name, found in seen.items() if found} == fresh
+    shutil.rmtree(layout.root)
+    again = keep(layout, state())
+    assert again.id == made.id and len(evidence(layout, again.id, "error").metrics[0].times) == 60
 
 
 def test_the_course_is_the_judges() -> None:

@@ -1,6 +1,6 @@
 """Evidence against each guardrail: rates of both versions with their bounds, and E on its way to the lines.
 
-views.evidence (3 s while it is on) -> one row a metric: about, rates, evidence; alarms first, signals last
+views.evidence (5 s while it is on) -> one row a metric: about, rates, evidence; alarms first, signals last
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ def evidence_cards(id: int, active: bool) -> None:
                     rows[one.name] = _Metric(one, view.id)
             rows[one.name].draw(one, view, marks, view.stable, view.canary)
 
-    live(lambda: evidence(layout(), id), draw, key=("rollout evidence", id), every=3.0 if active else 30.0)
+    live(lambda: evidence(layout(), id), draw, key=("rollout evidence", id), every=5.0 if active else 30.0)
 
 
 def _order(one: MetricEvidence) -> tuple[bool, float]:

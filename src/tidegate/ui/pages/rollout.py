@@ -1,7 +1,7 @@
 """`/endpoints/{name}/rollout` (the newest) and `/rollouts/{id}` (for good; `#decision-3` is one of its decisions). Prints as a report.
 
 views.rollouts (2 s) ---> explanation, track, what it waits for, decisions      views.forecast (30 s) -> what each step will take
-views.evidence (3 s) ---> _rollout_evidence.py                                  views.shadow (20 s) ---> _rollout_pairs.py
+views.evidence (5 s) ---> _rollout_evidence.py                                  views.shadow (20 s) ---> _rollout_pairs.py
 acts -------------------> _rollout_acts.py
 """
 
