@@ -6,9 +6,12 @@ The port is TIDEGATE_CONTROL_PORT (the supervisor picks it), else server.control
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import logging
 import os
 import signal
 import sys
+import traceback
 
 import msgspec
 from granian.constants import Interfaces
@@ -19,6 +22,9 @@ from tidegate.auth.policy import keys_required
 from tidegate.runner.death import die_with_parent
 from tidegate.storage.layout import Layout
 from tidegate.ui.app import build
+
+ACTS_END_WITHIN = 5.0
+"""Seconds."""
 
 
 class _Server(msgspec.Struct):
@@ -57,9 +63,27 @@ async def serve(layout: Layout) -> None:
 
 
 def main() -> None:
-    """The entry."""
+    """The entry.
+
+    Calls are answered and acts that run in threads are done when this ends; tasks of open pages are not waited for. Some of them don't heed
+    a cancel, and a process that hangs on to its sockets keeps browsers from finding the next one.
+    """
     die_with_parent()
-    asyncio.run(serve(Layout(sys.argv[1])))
+    loop = asyncio.new_event_loop()
+    asyncio.set_event_loop(loop)
+    try:
+        loop.run_until_complete(serve(Layout(sys.argv[1])))
+        with contextlib.suppress(TimeoutError):
+            loop.run_until_complete(asyncio.wait_for(loop.shutdown_default_executor(), ACTS_END_WITHIN))
+    except BaseException:
+        traceback.print_exc()
+        code = 1
+    else:
+        code = 0
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 if __name__ == "__main__":
