@@ -1,9 +1,14 @@
 """Model versions: from which artifact, by whom, through which rollouts, and where they are live."""
 
 import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import msgspec
 import pytest
 from tests.support.rollout_maker import keep, state
 
@@ -13,7 +18,10 @@ from tidegate.errors import NotFound
 from tidegate.storage.layout import Layout
 from tidegate.storage.rollouts import Change, RolloutStore
 from tidegate.storage.state import StateStore
+from tidegate.types.processes import Processes
+from tidegate.types.traffic import Arm, EndpointRoute, Mirror, RoutingTable, VersionRoute
 from tidegate.views import models
+from tidegate.views.status import is_alive
 
 PROJECT = """
 project: p
@@ -31,6 +39,18 @@ def project(layout: Layout, tmp_path: Path) -> Layout:
     return layout
 
 
+@pytest.fixture
+def alive() -> Iterator[int]:
+    """The pid of a process that could be a supervisor's, by its command line."""
+    child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)  # tidegate"])
+    deadline = time.time() + 5
+    while not is_alive(child.pid) and time.time() < deadline:
+        time.sleep(0.01)
+    yield child.pid
+    child.kill()
+    child.wait()
+
+
 def test_versions_the_newest_first_with_artifact_and_who_added_them(project: Layout) -> None:
     (model,) = models.models(project)
     assert (model.model, model.endpoints) == ("severity", ["severity"])
@@ -43,6 +63,7 @@ def test_versions_the_newest_first_with_artifact_and_who_added_them(project: Lay
 
 def test_lineage_tells_of_loads_rollouts_and_splits(project: Layout) -> None:
     set_loaded(project, "severity", "2", False, actor="ben")
+    assert "unloaded" not in [one.what for one in models.version(project, "severity", "1").lineage]
     made = keep(project, state(actor="ana"))
     with closing(RolloutStore(project)) as store:
         store.write(Change(made, split={"2": 100.0}))
@@ -81,3 +102,26 @@ def test_an_unknown_one_names_what_there_is(project: Layout) -> None:
 
 def test_nothing_applied_is_no_model(layout: Layout) -> None:
     assert models.models(layout) == []
+
+
+def test_where_a_version_is_live_and_since_when(project: Layout, tmp_path: Path, alive: int) -> None:
+    """Since it came into the split without a break: not since the newest revision that has it there."""
+    app.apply(project, PROJECT.format(more=', "2": {path: "code:Other"}'), base=tmp_path, actor="ben")
+    with closing(StateStore(project)) as states:
+        first = states.audit(100)[-1].time
+    made = keep(project, state(weight=5.0))
+    arms = [Arm("2", 5.0, "canary"), Arm("1", 95.0)]
+    mirror = Mirror("2", 100.0)
+    table = RoutingTable(
+        3, [EndpointRoute("severity", "severity", arms, mirror=mirror)], [VersionRoute("severity", "1", "READY", platform="onnx")]
+    )  # fmt: skip
+    supervisor = Processes(alive, 1, time.time(), [], "", "", "")
+    for name, value in (("routing", table), ("processes", supervisor)):
+        (project.run / f"{name}.json").write_bytes(msgspec.json.encode(value))
+    two, one = models.models(project)[0].versions
+    assert [(live.role, live.weight, live.since) for live in one.live] == [("stable", 95.0, first)]
+    assert [(live.role, live.weight, live.since) for live in two.live] == [
+        ("canary", 5.0, made.created),
+        ("shadow", 100.0, made.created),
+    ]
+    assert (one.state, one.platform) == ("READY", "onnx")
