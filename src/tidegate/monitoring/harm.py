@@ -30,6 +30,8 @@ BEFORE = 7 * 86400.0
 """Seconds before an incident with which the answers since are compared."""
 RECENT = 3600.0
 """An estimate is of the rows of the newest such time: it costs the same however long an incident lasts."""
+MOST = 50_000
+"""Labels of either side that are compared: the newest."""
 FEWEST = 30
 TRIFLE = 0.1
 TELLING = ("quality.auc", "quality.accuracy", "quality.mae", "quality.wer", "quality.ndcg", "quality.precision_at_k")
@@ -56,20 +58,25 @@ def judge(
     """
     import polars as pl
 
-    from tidegate.metrics.quality.window import load, part, quality
+    from tidegate.metrics.quality.rows import FoundOut, find_roles
+    from tidegate.metrics.quality.window import newest_labelled, quality
 
-    window = load(layout, endpoint, opened - BEFORE, now, rules=rules, with_labels=True)
-    if not window.rows.height:
+    sides = [
+        newest_labelled(layout, endpoint, *span, MOST, rules=rules)
+        for span in ((opened - BEFORE, opened), (opened, now))
+    ]
+    if not any(side.rows.height for side in sides):
         return measured({}, {}, (0, 0))
-    if window.roles is None:
+    # both sides are read alike: a few labels of one class alone would be taken for something else
+    roles = find_roles(sides[0].outputs, pl.concat([side.rows for side in sides]), rules or FoundOut())
+    if roles is None:
         return Harm("unknown", "no output column was found that a label could be compared with")
-    began = pl.lit(opened * 1e6).cast(pl.Int64).cast(pl.Datetime("us", "UTC"))
-    sides = [part(window, pl.col("time") < began), part(window, pl.col("time") >= began)]
-    before, since = (quality(side.rows, side.roles) for side in sides)
+    before, since = (quality(side.rows, roles) for side in sides)
     said = measured(before, since, (sides[0].labels, sides[1].labels))
     if said.outcome != "unknown" or sides[0].labels < FEWEST:
         return said
-    guess = _estimated(layout, endpoint, before, sides[0], max(opened, now - RECENT), now, version, rules)
+    known = msgspec.structs.replace(sides[0], roles=roles)
+    guess = _estimated(layout, endpoint, before, known, max(opened, now - RECENT), now, version, rules)
     return guess or said
 
 
@@ -140,7 +147,7 @@ def _estimated(
     import polars as pl
 
     from tidegate.metrics.quality import estimates
-    from tidegate.metrics.quality.window import load
+    from tidegate.metrics.quality.window import load, newest_labelled
     from tidegate.storage.monitoring import MonitoringStore
 
     roles = labelled.roles
@@ -148,7 +155,7 @@ def _estimated(
     deep = roles.task == "regression"  # a loss is learned from the inputs as well
     of = pl.col("version") == version if version else pl.lit(True)
     if deep:
-        labelled = load(layout, endpoint, start - BEFORE, start, rules=rules, with_labels=True, inputs=True)
+        labelled = newest_labelled(layout, endpoint, start - BEFORE, start, MOST, rules=rules, inputs=True)
     inputs: Sequence[str] = labelled.inputs if deep else ()
     learned = estimates.learn(labelled.rows.filter(of), roles, inputs)
     if learned is None:

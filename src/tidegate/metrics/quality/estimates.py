@@ -20,8 +20,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from tidegate.metrics.quality.rows import FoundOut, Roles, Rules, answers, labelled
-from tidegate.metrics.quality.window import Window, load, quality
+from tidegate.metrics.quality.rows import FoundOut, Roles, Rules, answers, find_roles, labelled
+from tidegate.metrics.quality.window import Window, load, newest_labelled, quality
 from tidegate.stats import calibration, cbpe, dle, ppi
 from tidegate.stats.calibration import Calibrator
 from tidegate.storage.layout import Layout
@@ -246,8 +246,7 @@ def record(
             if not new and not due:
                 continue
             first = min([last - step, *(float(one.start) for one in due)])
-            reach = first - (LOOKBACK if new else 0.0)
-            window = load(layout, endpoint, reach, last, version=version, rules=given, inputs=True)
+            window = _to_estimate(layout, endpoint, version, first, last, last - step if new else None, given)
             if window.roles is None:
                 continue
             changed: list[Estimate] = []
@@ -263,6 +262,28 @@ def record(
             store.put_estimates(changed)
             written += changed
     return written
+
+
+def _to_estimate(
+    layout: Layout, endpoint: str, version: str, first: float, last: float, learn_before: float | None, rules: Rules
+) -> Window:
+    """The rows of [first, last), and before them those to learn from. Inputs are brought along where a loss is learned from them."""
+    window = load(layout, endpoint, first, last, version=version, rules=rules)
+    for inputs in (False, True):
+        if inputs:
+            window = load(layout, endpoint, first, last, version=version, rules=rules, inputs=True)
+        rows = window.rows
+        if learn_before is not None:
+            reach = learn_before - LOOKBACK
+            past = newest_labelled(
+                layout, endpoint, reach, learn_before, MOST, version=version, rules=rules, inputs=inputs
+            ).rows.join(rows, on=["prediction_id", "row"], how="anti")
+            rows = pl.concat([past, rows], how="vertical_relaxed").sort("time", "prediction_id", "row")
+        roles = find_roles(window.outputs, rows, rules) if rows.height else None
+        window = msgspec.structs.replace(window, rows=rows, roles=roles)
+        if roles is None or roles.task != "regression":
+            break
+    return window
 
 
 def features(rows: pl.DataFrame, roles: Roles, inputs: Sequence[str]) -> Floats:

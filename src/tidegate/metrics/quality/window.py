@@ -22,8 +22,10 @@ from tidegate.metrics.quality.rows import FoundOut, Roles, Rules, find_roles, la
 from tidegate.plugins import load_object, nearest
 from tidegate.storage.layout import Layout
 from tidegate.storage.log.columns import Column
-from tidegate.storage.log.recent import snapshot
+from tidegate.storage.log.recent import Snapshot, snapshot
 from tidegate.types.monitoring import Value
+
+FIRST_REACH = 3600.0
 
 
 class Window(msgspec.Struct):
@@ -53,13 +55,14 @@ def load(
     columns: Iterable[str] = (),
     inputs: bool = False,
     with_labels: bool = False,
+    of: Snapshot | None = None,
 ) -> Window:
     """Predictions made in [start, end) (unix seconds). `columns` are inputs to bring along (all of them with `inputs`). With
-    `with_labels` only the rows whose label has come are read.
+    `with_labels` only the rows whose label has come are read; `of` is a snapshot that was taken already.
 
     Errors: NotFound for an unknown endpoint, ConfigError for an unknown column, naming those that are known.
     """
-    found = snapshot(layout, endpoint)
+    found = of or snapshot(layout, endpoint)
     there = set(found.predictions.collect_schema().names())
     outputs = [column for column in found.book.columns if column.side == "output" and column.name in there]
     features = [column.name for column in found.book.columns if column.side == "input" and column.name in there]
@@ -94,6 +97,31 @@ def load(
         .collect()
     )
     return Window(rows, events, find_roles(outputs, rows, rules or FoundOut()), outputs, features)
+
+
+def newest_labelled(
+    layout: Layout,
+    endpoint: str,
+    start: float,
+    end: float,
+    most: int,
+    *,
+    version: str = "",
+    rules: Rules | None = None,
+    inputs: bool = False,
+) -> Window:
+    """The newest `most` rows of [start, end) that have a label. It reaches back step by step, so that a log of any length takes no
+    more memory than these rows (and some times as many). Errors: as `load`."""
+    of = snapshot(layout, endpoint)
+    reach = FIRST_REACH
+    while True:
+        found = load(
+            layout, endpoint, max(start, end - reach), end, version=version, rules=rules, inputs=inputs, with_labels=True,
+            of=of,
+        )  # fmt: skip
+        if found.rows.height >= most or end - reach <= start:
+            return of_rows(found, found.rows.tail(most))
+        reach *= 4.0
 
 
 def values(

@@ -9,7 +9,7 @@ from tidegate.errors import ConfigError, NotFound
 from tidegate.metrics import registry
 from tidegate.metrics.quality.errors import errors_since
 from tidegate.metrics.quality.rows import FoundOut, find_roles, labelled
-from tidegate.metrics.quality.window import load, metrics_of, quality, values
+from tidegate.metrics.quality.window import load, metrics_of, newest_labelled, quality, values
 from tidegate.stats.detector import EDetector
 from tidegate.storage.layout import Layout
 from tidegate.storage.log.columns import Column
@@ -160,6 +160,17 @@ def test_a_metric_of_ones_own(monkeypatch: pytest.MonkeyPatch) -> None:
         metrics_of("binary", ["math:pi"])
     with pytest.raises(ConfigError, match="module:object"):
         metrics_of("binary", ["quality.cost"])
+
+
+def test_the_newest_labelled_rows_are_found_however_far_back(layout: Layout) -> None:
+    route(layout, {("m", "1"): MATRIX})
+    made = [of_two(0.9, 6 * 3600 * n) for n in range(20)]
+    write(layout, [*made, *(label(one.id, "no") for one in made[:18:2])])
+    end = BEGIN + 6 * 3600 * 20
+    found = newest_labelled(layout, "loan", BEGIN, end, 3)
+    assert found.rows["prediction_id"].to_list() == [made[n].id for n in (12, 14, 16)]
+    assert newest_labelled(layout, "loan", BEGIN, end, 100).labels == 9
+    assert newest_labelled(layout, "loan", BEGIN + 6 * 3600 * 10 - 1, end, 100).labels == 4
 
 
 def test_errors_come_in_the_order_of_labels_and_once(layout: Layout) -> None:
