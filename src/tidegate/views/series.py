@@ -27,6 +27,7 @@ from tidegate.profiles.profile import Profile
 from tidegate.profiles.reference import Reference
 from tidegate.profiles.settings import read_settings
 from tidegate.storage.layout import Layout
+from tidegate.storage.log.status import load_status
 from tidegate.storage.monitor_report import load_report
 from tidegate.storage.monitoring import Estimate, MonitoringStore
 from tidegate.storage.profile_windows import DAY, HOUR, MINUTE
@@ -44,6 +45,8 @@ STEPS = (60, 120, 300, 600, 900, 1800, 3600, 7200, 10800, 86400, 172800, 604800)
 MOST_METRICS = 100
 FEW = 3
 """Columns that a page of charts begins with."""
+STALE = 30.0
+"""Seconds after which what ingest says of itself is no longer so."""
 YOUNGEST = 15.0
 """Seconds that a step must have lasted before it is drawn: figures arrive up to 2 s late."""
 ROLES: tuple[Role, ...] = ("stable", "canary", "baseline", "shadow")
@@ -153,7 +156,7 @@ def series(
                 endpoint, first - WEEK, last - WEEK, wide, columns=columns, segment=segment
             )
         for found in parts.values():
-            _begun(found, until)
+            _begun(found, until - _behind(layout, now))
         groups = _grouped(parts, by)
         earlier = _together(list(before.values()))
         monitors = store.monitors(endpoint)
@@ -238,6 +241,12 @@ def _step(start: float, end: float, asked: float | None, now: float, minutes: fl
 def _column(target: Target) -> str:
     """The profile's column that a metric is of."""
     return target.column + str(getattr(registry.profile_metrics().get(target.metric), "suffix", ""))
+
+
+def _behind(layout: Layout, now: float) -> float:
+    """Seconds that ingest lags: rows of the last ones aren't counted yet."""
+    status = load_status(layout)
+    return status.lag_seconds if status is not None and now - status.time < STALE else 0.0
 
 
 def _begun(found: list[Profile], until: float) -> None:

@@ -32,15 +32,9 @@ export default {
       if (!this.chart) {
         this.chart = echarts.init(this.$refs.canvas, null, { renderer: "canvas" });
         if (this.data.group) { this.chart.group = this.data.group; echarts.connect(this.data.group); }
-        this.chart.on("brushEnd", (event) => {
-          const range = event.areas[0]?.coordRange;
-          this.chart.dispatchAction({ type: "brush", areas: [] });
-          if (range && range[1] - range[0] > 1000) this.$emit("zoom", { from: range[0] / 1000, to: range[1] / 1000 });
-        });
-        this.chart.on("click", (event) => { const href = event.data?.href; if (href && href.startsWith("/")) window.location.assign(href); });
+        this.chart.on("click", (event) => { const href = event.data?.href; if (!this.swept && href && href.startsWith("/")) window.location.assign(href); });
       }
       this.chart.setOption(this.options(), { notMerge: true });
-      this.chart.dispatchAction({ type: "takeGlobalCursor", key: "brush", brushOption: { brushType: "lineX", brushMode: "single" } });
       this.handles();
     },
     series() {
@@ -84,7 +78,7 @@ export default {
       const limits = (this.data.limits || []).map((one) => one.value).filter((v) => v !== null && v !== undefined);
       const top = Math.max(...values, ...limits.filter((v) => log || v <= Math.max(...values) * 4));
       const power = (value, round) => 10 ** round(Math.log10(value) + 1e-9);
-      const most = log ? power(top, Math.ceil) : limits.length ? top * 1.04 || undefined : unit !== "share" ? undefined : top === 0 ? 0.01 : top > 0.8 && top <= 1 ? 1 : undefined;
+      const most = log ? power(top, Math.ceil) : limits.length ? top * 1.04 || undefined : unit !== "share" ? undefined : top === 0 ? 0.012 : top > 0.8 && top <= 1 ? 1 : undefined;
       const least = log ? power(Math.min(...values), Math.floor) : Math.min(...values) >= 0 && unit !== "" ? 0 : undefined;
       return {
         animation: false, textStyle: text, useUTC: false,
@@ -94,8 +88,6 @@ export default {
           textStyle: { ...text, color: token("ink"), fontSize: 12 }, axisPointer: { type: "line", snap: true, lineStyle: { color: token("border-strong") } }, renderMode: "richText",
           formatter: (items) => this.words(Array.isArray(items) ? items : [items]),
         },
-        toolbox: { show: false, feature: { brush: { type: ["lineX"] } } },
-        brush: { xAxisIndex: 0, brushType: "lineX", throttleType: "debounce", transformable: false, brushStyle: { color: token("accent-soft"), opacity: 0.6, borderColor: token("accent") } },
         xAxis: { type: "time", min: start * 1000, max: end * 1000, axisLine: { lineStyle: { color: token("border") } }, axisTick: { show: false }, axisLabel: { ...text, hideOverlap: true }, splitLine: { show: false }, splitNumber: 5 },
         yAxis: {
           type: log ? "log" : "value", scale: true, min: low ?? least, max: high ?? most, interval: !log && most === 1 ? 0.5 : undefined,
@@ -129,6 +121,25 @@ export default {
       this.handles();
       this.$emit("limit", { place, name: limits[place].name, value, done });
     },
+    // A drag across asks for that window. Not ECharts' brush: in a group of connected charts it tells every chart of every move.
+    sweep(event) {
+      if (event.button || event.pointerType === "touch" || event.target.closest("button") || !this.filled()) return;
+      const box = this.$refs.canvas.getBoundingClientRect(), began = event.clientX;
+      const at = (x) => Math.min(Math.max(x - box.left, 0), box.width);
+      const time = (x) => Math.min(Math.max(this.chart.convertFromPixel({ xAxisIndex: 0 }, at(x)) / 1000, this.data.start), this.data.end);
+      const show = (from, to) => { this.swept = to - from > 4 ? [from, to] : null; this.$forceUpdate(); };
+      const ends = (e) => [Math.min(began, e.clientX), Math.max(began, e.clientX)];
+      const drag = (e) => { const [from, to] = ends(e); show(at(from), at(to)); };
+      const drop = (e) => {
+        window.removeEventListener("pointermove", drag);
+        window.removeEventListener("pointerup", drop);
+        const [from, to] = ends(e).map(time);
+        if (this.swept && to - from > 1) this.$emit("zoom", { from, to });
+        setTimeout(() => show(0, 0), 0);
+      };
+      window.addEventListener("pointermove", drag);
+      window.addEventListener("pointerup", drop);
+    },
     grab(event, place) {
       event.preventDefault();
       const box = this.$refs.canvas.getBoundingClientRect();
@@ -158,9 +169,10 @@ export default {
         h("span", { class: "tg-label" }, { share: "%", "": "", s: "seconds", "/s": "a second" }[unit] ?? unit),
         now && h("span", { class: "tg-chart-now" }, figureText(now[1], unit)),
       ]),
-      h("div", { class: "tg-chart-canvas", style: { height: `${height}px` } }, [
+      h("div", { class: "tg-chart-canvas", style: { height: `${height}px` }, onPointerdown: this.sweep }, [
         h("div", { ref: "canvas", style: { width: "100%", height: "100%", visibility: filled ? "visible" : "hidden" } }),
         !filled && h("div", { class: "tg-chart-empty" }, empty || "Nothing in this window. Choose a longer one, or send requests."),
+        this.swept && h("div", { class: "tg-chart-sweep", style: { left: `${this.swept[0]}px`, width: `${this.swept[1] - this.swept[0]}px` } }),
         ...(this.grips || []).map(({ place, one, y }) => h("button", {
           type: "button", class: "tg-grip", role: "slider", "aria-label": one.name, "aria-valuenow": one.value, "aria-orientation": "vertical",
           "aria-valuetext": figureText(one.value, unit), style: { top: `${y - 9}px` }, onPointerdown: (e) => this.grab(e, place), onKeydown: (e) => this.nudge(e, place),
