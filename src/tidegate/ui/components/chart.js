@@ -90,7 +90,7 @@ export default {
         },
         xAxis: { type: "time", min: start * 1000, max: end * 1000, axisLine: { lineStyle: { color: token("border") } }, axisTick: { show: false }, axisLabel: { ...text, hideOverlap: true }, splitLine: { show: false }, splitNumber: 5 },
         yAxis: {
-          type: log ? "log" : "value", scale: true, min: low ?? least, max: high ?? most, interval: !log && most === 1 ? 0.5 : undefined,
+          type: log ? "log" : "value", scale: true, min: low ?? least, max: high ?? most, interval: !log && (high !== undefined || most === 1) ? (high ?? most) / 2 : undefined,
           axisLabel: { ...text, formatter: (value) => figureText(value, unit === "/s" ? "" : unit) }, splitLine: { lineStyle: { color: token("grid") } }, splitNumber: 3,
         },
         series: this.series(), aria: { enabled: true },

@@ -162,7 +162,8 @@ def _plan_words(planned: RolloutState, numbers: Forecast) -> str:
 
 def _step(step: StepForecast) -> tuple[str, Cell]:
     units = f"{step.units:,} units" if step.units > 0 else "" if step.units == 0 else "units can't be told"
-    said = ", ".join(part for part in (units, step.why) if part)
+    why = "as many as the step asks for" if step.why == "minUnits" else step.why
+    said = ", ".join(part for part in (units, why) if part)
     if step.seconds > 0:
         return f"{step.number + 1}. {step.text}", num(step.seconds, "s", sub=said)
     return f"{step.number + 1}. {step.text}", words("at once" if step.seconds == 0 else "open", sub=said)
