@@ -35,7 +35,7 @@ class _Metric:
             self.rates: Chart | None = None
             if one.canary is not None:
                 self.rates = chart(
-                    "Bad units so far, with 95% bounds", "share", height=116, group=group,
+                    "Bad units so far, with 95% bounds" if one.stable is not None else "Answers that differ, with 95% bounds", "share", height=116, group=group,
                     empty="No unit of either version has been counted yet.",
                 )  # fmt: skip
             self.evidence: Chart | None = None
