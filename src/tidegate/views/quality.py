@@ -156,8 +156,9 @@ def read(
             raise InvalidRequest(f"quality can't be told by {name!r}; use {' or '.join(BY)}")
     rules = options or FoundOut()
     find = "slice" in by and not segments
-    reach = start - (estimates.LOOKBACK if estimated else 0.0)
-    whole = load(layout, endpoint, reach, until, rules=rules, columns=segments, inputs=estimated or find)
+    whole = load(layout, endpoint, start, until, rules=rules, columns=segments, inputs=estimated or find)
+    if estimated and whole.rows.height:
+        whole = estimates.with_past(layout, endpoint, whole, start, rules=rules)
     window = whole.rows.filter(_since(start))
     roles = whole.roles
     view = QualityView(
@@ -220,10 +221,11 @@ def audit(
     """
     rules = options or FoundOut()
     until = time.time() if end is None else end
-    window = load(layout, endpoint, start - estimates.LOOKBACK, until, version=version, rules=rules, inputs=True)
-    rows = window.rows.filter(_since(start))
+    window = load(layout, endpoint, start, until, version=version, rules=rules, inputs=True)
+    rows = window.rows
     if not rows.height:
         raise InvalidRequest(f"no predictions of {endpoint!r} were made in this time: there is nothing to label")
+    window = estimates.with_past(layout, endpoint, window, start, version=version, rules=rules)
     metric, spread = _spread(window, rows)
     if half_width:
         count = ppi.labels_needed(half_width, spread, rows.height)

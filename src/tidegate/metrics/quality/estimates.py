@@ -264,24 +264,36 @@ def record(
     return written
 
 
+def with_past(
+    layout: Layout,
+    endpoint: str,
+    window: Window,
+    before: float,
+    *,
+    version: str = "",
+    rules: Rules,
+    inputs: bool = True,
+) -> Window:
+    """The window with the labelled rows made before it (the newest MOST of LOOKBACK) that an estimate is learned from."""
+    past = newest_labelled(
+        layout, endpoint, before - LOOKBACK, before, MOST, version=version, rules=rules, inputs=inputs
+    ).rows.join(window.rows, on=["prediction_id", "row"], how="anti")
+    rows = pl.concat([past, window.rows], how="diagonal_relaxed").sort("time", "prediction_id", "row")
+    roles = find_roles(window.outputs, rows, rules) if rows.height else None
+    return msgspec.structs.replace(window, rows=rows, roles=roles)
+
+
 def _to_estimate(
     layout: Layout, endpoint: str, version: str, first: float, last: float, learn_before: float | None, rules: Rules
 ) -> Window:
-    """The rows of [first, last), and before them those to learn from. Inputs are brought along where a loss is learned from them."""
-    window = load(layout, endpoint, first, last, version=version, rules=rules)
+    """The rows of [first, last), and those to learn from. Inputs are brought along where a loss is learned from them."""
     for inputs in (False, True):
-        if inputs:
-            window = load(layout, endpoint, first, last, version=version, rules=rules, inputs=True)
-        rows = window.rows
+        window = load(layout, endpoint, first, last, version=version, rules=rules, inputs=inputs)
         if learn_before is not None:
-            reach = learn_before - LOOKBACK
-            past = newest_labelled(
-                layout, endpoint, reach, learn_before, MOST, version=version, rules=rules, inputs=inputs
-            ).rows.join(rows, on=["prediction_id", "row"], how="anti")
-            rows = pl.concat([past, rows], how="vertical_relaxed").sort("time", "prediction_id", "row")
-        roles = find_roles(window.outputs, rows, rules) if rows.height else None
-        window = msgspec.structs.replace(window, rows=rows, roles=roles)
-        if roles is None or roles.task != "regression":
+            window = with_past(
+                layout, endpoint, window, learn_before, version=version, rules=rules, inputs=inputs
+            )  # fmt: skip
+        if window.roles is None or window.roles.task != "regression":
             break
     return window
 
