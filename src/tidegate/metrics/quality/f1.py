@@ -16,5 +16,7 @@ class F1:
     tasks = ("binary", "multiclass")
 
     def of(self, rows: Labelled) -> Value | None:
-        """None where no class was labelled or answered."""
+        """None where no class was labelled or answered; of two classes also where no label is positive: it is 0 whatever was said."""
+        if rows.task == "binary" and not (rows.truth == rows.positive).any():
+            return None
         return of_matrix(rows, lambda hits, labels, said: 2 * hits / (labels + said)) if len(rows) else None

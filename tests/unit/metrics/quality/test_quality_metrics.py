@@ -161,3 +161,12 @@ def test_one_class_only_is_no_auc_and_no_answer_no_precision() -> None:
     assert registry.quality_metrics()["quality.auc"].of(rows) is None
     assert registry.quality_metrics()["quality.precision"].of(rows) is None
     assert value("quality.accuracy", rows) == 1.0
+
+
+def test_without_a_positive_label_f1_says_nothing() -> None:
+    rows = Labelled("binary", np.array(["0", "0"]), np.array(["1", "0"]), score=np.array([0.9, 0.1]))
+    found = registry.quality_metrics()
+    assert found["quality.f1"].of(rows) is None and found["quality.recall"].of(rows) is None
+    one = Labelled("binary", np.array(["0", "1"]), np.array(["1", "0"]), score=np.array([0.9, 0.1]))
+    missed = found["quality.f1"].of(one)
+    assert missed is not None and missed.value == 0.0 and missed.high is not None and missed.high > 0.2
