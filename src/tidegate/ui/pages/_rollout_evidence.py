@@ -34,8 +34,9 @@ class _Metric:
             group = f"rollout {id}"
             self.rates: Chart | None = None
             if one.canary is not None:
+                what = "Bad units so far" if one.stable is not None else "Answers that differ"
                 self.rates = chart(
-                    "Bad units so far, with 95% bounds" if one.stable is not None else "Answers that differ, with 95% bounds", "share", height=116, group=group,
+                    f"{what}, with 95% bounds", "share", height=116, group=group,
                     empty="No unit of either version has been counted yet.",
                 )  # fmt: skip
             self.evidence: Chart | None = None
