@@ -83,6 +83,15 @@ def answers(
     return found
 
 
+@router.get("/endpoints/{endpoint}/loop")
+def loop(request: Request, endpoint: Name, actor: Viewer) -> dict[str, Any]:
+    """Now: traffic, each version and role with its share, and what became of all requests."""
+    from tidegate.views.loop import loop as ask
+
+    found: dict[str, Any] = _plain(ask(control_of(request).layout, endpoint))
+    return found
+
+
 @router.get("/endpoints/{endpoint}/marks")
 def marks(
     request: Request, endpoint: Name, actor: Viewer, window: Window = "1d", start: Start = None, end: End = None

@@ -51,3 +51,9 @@ def test_marks(client: TestClient) -> None:
     (mark,) = client.get("/api/endpoints/loan/marks").json()["marks"]
     assert (mark["kind"], mark["link"]) == ("alarm", "/alarms/1")
     assert client.get("/api/endpoints/loan/marks", params={"end": 1000.0}).json()["marks"] == []
+
+
+def test_the_loop(client: TestClient) -> None:
+    found = client.get("/api/endpoints/loan/loop").json()
+    assert [(one["version"], one["share"]) for one in found["streams"]] == [("1", 1.0)]
+    assert client.get("/api/endpoints/lone/loop").status_code == 404

@@ -28,7 +28,8 @@ def show() -> None:
     newest: list[Overview] = []
     with box("tg-stack", id="overview"):
         line = text("Looking…", "tg-wall-line", "p")
-        with box("tg-grid-narrow tg-wall-top"):
+        top = box("tg-grid-narrow tg-wall-top")
+        with top:
             rate = stat("Requests", "/s", large=True)
             load = stat("Server load, a core", "", large=True)
             spent = stat("False alarms in 30 days", "", large=True, href="/alarms")
@@ -69,7 +70,8 @@ def show() -> None:
             for need in [*view.problems, *_down(view)]:
                 banner(need.words, need.level)
         wall.fill([_row(row, known.get(row.name)) for row in rows])
-        wall.set_visibility(bool(rows))
+        for one in (wall, top):
+            one.set_visibility(bool(rows))
         first.set_visibility(not rows)
 
     def draw_quality(found: dict[str, Lately]) -> None:
