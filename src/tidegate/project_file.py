@@ -200,8 +200,23 @@ def keep_monitor(layout: Layout, made: Monitor) -> str:
     path = Path(base or ".") / "tidegate.yaml"
     if not base or not path.is_file() or built_in(made.metric):
         return ""
-    write_threshold(path, made.endpoint, changes.key_of(made), changes.threshold_of(made))
+    threshold = changes.threshold_of(made)
+    if threshold is None or not _says(path, made, threshold):
+        write_threshold(path, made.endpoint, changes.key_of(made), threshold)
     return str(path)
+
+
+def _says(path: Path, made: Monitor, threshold: dict[str, Any]) -> bool:
+    """Whether the file has this threshold already, of the endpoint or of all: a mute is none of its business."""
+    from tidegate.config import load_project
+    from tidegate.monitoring.changes import key_of
+    from tidegate.monitoring.options import ThresholdOptions
+
+    project, key = load_project(path), key_of(made)
+    endpoint, everywhere = project.endpoints.get(made.endpoint), project.monitoring.thresholds
+    own = endpoint.monitoring.thresholds.get(key) if endpoint is not None else None
+    stated = own or everywhere.get(f"{made.endpoint}/{key}") or everywhere.get(key)
+    return stated == ThresholdOptions.model_validate(threshold)
 
 
 def write_threshold(

@@ -12,7 +12,7 @@ from tidegate.config import parse_project
 from tidegate.errors import ConfigError, Conflict, NotFound
 from tidegate.monitoring import changes, sync
 from tidegate.monitoring.options import EndpointMonitoring, MonitoringOptions
-from tidegate.project_file import set_threshold
+from tidegate.project_file import keep_monitor, set_threshold
 from tidegate.storage.layout import Layout
 from tidegate.storage.monitoring import MonitoringStore
 from tidegate.storage.state import StateStore
@@ -109,14 +109,18 @@ def test_muted_and_retired_ones_stay_so_when_the_file_is_looked_at_again(layout:
 @pytest.mark.parametrize("key", ["output.null", "e/output.null"])
 def test_who_mutes_a_projects_threshold_changes_nothing_of_the_file(tmp_path: Path, key: str) -> None:
     layout = Layout(tmp_path / "state")
-    file = parse_project(FILE + f"monitoring: {{thresholds: {{{key}: {{max: 1%, for: 10m}}}}}}\n")
+    text = FILE + f"monitoring: {{thresholds: {{{key}: {{max: 1%, for: 10m}}}}}}\n"
+    (tmp_path / "tidegate.yaml").write_text(text)
+    file = parse_project(text)
     with closing(StateStore(layout)) as store:
         before = store.set_desired(file.model_dump_json(by_alias=True), str(tmp_path), actor=ME)
     synced(layout)
     id = "e/output.null"
-    assert changes.mute(layout, id, until=0.0, reason="noisy", actor=ME).source == "file"
-    changes.unmute(layout, id, actor=ME)
-    changes.undo(layout, id, actor=ME)
+    muted = changes.mute(layout, id, until=0.0, reason="noisy", actor=ME)
+    assert muted.source == "file" and keep_monitor(layout, muted)
+    for made in (changes.unmute(layout, id, actor=ME), changes.undo(layout, id, actor=ME)):
+        keep_monitor(layout, made)
+    assert (tmp_path / "tidegate.yaml").read_text() == text
     with closing(StateStore(layout)) as store:
         assert store.desired().revision == before and parse_project(store.desired().project) == file
     assert synced(layout) == []
