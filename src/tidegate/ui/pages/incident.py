@@ -256,6 +256,8 @@ def _facts(found: IncidentReport) -> list[tuple[str, Cell]]:
     if one.ended:
         made.append(("Ended", several(at(one.ended), words(_clock(one.ended), tone="muted"))))
     made.append(("How sure", view.sure))
+    if one.harm_words:
+        made.append(("Harm", one.harm_words))
     if one.notified:
         made.append(("Told", words(f"as a {one.severity}")))
     if one.actor:
