@@ -17,6 +17,7 @@ from tidegate.api.overview import router as overview
 from tidegate.api.quality import router as quality
 from tidegate.api.rollouts import router as rollouts
 from tidegate.api.routes import router
+from tidegate.api.settings import router as settings
 from tidegate.api.state import Control
 from tidegate.storage.layout import Layout
 
@@ -43,6 +44,7 @@ def build(layout: Layout, *, host: str = "127.0.0.1", require_keys: bool = False
     app.include_router(alarms)
     app.include_router(quality)
     app.include_router(overview)
+    app.include_router(settings)
     errors.install(app)
     app.add_middleware(Guard, check_host=app.state.control.loopback and not require_keys)
     return app
