@@ -194,6 +194,9 @@ def test_signing_in_and_what_each_role_may(guarded: Any, chromium: Chromium) -> 
     page.goto(f"{web.url}/alarms/1")
     expect(page).to_have_url(f"{web.url}/signin?next=/alarms/1")
     assert [v["id"] for v in Axe().run(page).response["violations"] if v["impact"] in ("serious", "critical")] == []
+    narrow = chromium.page(phone=True)
+    narrow.goto(f"{web.url}/signin")
+    assert narrow.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), "it scrolls sideways"
     page.get_by_label("Key").fill("tg_wrong")
     page.get_by_role("button", name="Sign in").click()
     expect(page.get_by_role("alert")).to_contain_text("isn't known here")

@@ -30,6 +30,8 @@ WINDOW = 60.0
 """A key has 256 random bits: nobody guesses one. The limit spares the machine and the log."""
 
 _STYLE = """
+*, *::before, *::after { box-sizing: border-box; }
+body, h1, p { margin: 0; }
 .tg-signin { display: grid; min-height: 100vh; place-items: center; padding: var(--tg-space-4); }
 .tg-signin form { width: min(26rem, 100%); gap: var(--tg-space-4); padding: var(--tg-space-6); }
 """
