@@ -23,12 +23,12 @@ from typing import Any
 
 import numpy as np
 import psutil
+from tests.support.load import row_body
+from tests.support.system import System
 
 from benchmarks.serving import paced
 from benchmarks.serving.machine import describe
 from benchmarks.serving.say import say, stop
-from tests.support.load import row_body
-from tests.support.system import System
 
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-renderer-backgrounding"]
 RATE = 200
@@ -78,12 +78,16 @@ async def measure(system: System, browser: str, args: argparse.Namespace) -> dic
             await chromium.close()
             await asyncio.sleep(2)
             last = rounds[-1]
-            say(f"{count:>3} browsers  web {last['web']:6.1%} of a core  gateway {last['gateway_us']:7.1f} us a request")
+            say(
+                f"{count:>3} browsers  web {last['web']:6.1%} of a core  gateway {last['gateway_us']:7.1f} us a request"
+            )
     load.cancel()
     return {"rate": RATE, "first_view": views, "rounds": rounds, **compare(rounds)}
 
 
-async def spent(system: System, web: psutil.Process, gateways: list[psutil.Process], seconds: float) -> dict[str, float]:
+async def spent(
+    system: System, web: psutil.Process, gateways: list[psutil.Process], seconds: float
+) -> dict[str, float]:
     """CPU of the web process (cores) and of the gateways (microseconds a request answered) over some seconds."""
     began, asked = time.monotonic(), requests(system)
     before = [cpu(web), sum(map(cpu, gateways))]

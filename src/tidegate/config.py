@@ -128,7 +128,9 @@ def parse_project(text: str, source: str = FILE_NAME) -> Project:
     if not wrong:
         from tidegate.monitoring import checks
 
-        wrong = list(checks.problems(project.monitoring, {name: one.monitoring for name, one in project.endpoints.items()}))
+        wrong = list(
+            checks.problems(project.monitoring, {name: one.monitoring for name, one in project.endpoints.items()})
+        )
     if wrong:
         raise ConfigError("\n".join(f"{source}: {problem}" for problem in wrong))
     return project

@@ -88,3 +88,12 @@ def test_a_bad_day(town: System, chromium: Chromium) -> None:
         taken = wait_until(lambda: (found := store.incident(1)) and found.acknowledged and found, what="somebody")
     assert (taken.state, taken.actor) == ("acknowledged", "ui:local")
     expect(main).to_contain_text("looking at the source of incomes")
+
+    page.get_by_role("link", name="Log", exact=True).click()
+    expect(page).to_have_url(f"{town.control}/log/people")
+    page.get_by_role("row").nth(1).get_by_role("link").click()
+    expect(main).to_contain_text("None has come yet.")
+    act(page, "Label…", "Label", **{"The right answer": "0.25"})
+    expect(main).to_contain_text("0.25")
+    (line,) = [text for path in town.layout.journal.glob("web-*.ndjson") for text in path.read_text().splitlines()]
+    assert '"actor":"ui:local"' in line and page.url.rpartition("/")[2] in line

@@ -9,6 +9,7 @@ from tidegate.api import errors
 from tidegate.api.alarms import router as alarms
 from tidegate.api.drift import router as drift
 from tidegate.api.guard import Guard
+from tidegate.api.log import router as log
 from tidegate.api.metrics import router as metrics
 from tidegate.api.models import router as models
 from tidegate.api.monitors import router as monitors
@@ -40,6 +41,7 @@ def build(layout: Layout, *, host: str = "127.0.0.1", require_keys: bool = False
     app.include_router(monitors)
     app.include_router(notify)
     app.include_router(metrics)
+    app.include_router(log)
     app.include_router(drift)
     app.include_router(alarms)
     app.include_router(quality)

@@ -289,7 +289,9 @@ class DataPlane:
         if link is None:
             why = f": {target.version.reason}" if target.version.reason else ""
             version = target.version
-            state = {"READY": "is restarting", "UNAVAILABLE": "FAILED to load"}.get(version.state, f"is {version.state}")
+            state = {"READY": "is restarting", "UNAVAILABLE": "FAILED to load"}.get(
+                version.state, f"is {version.state}"
+            )
             message = f"version {version.version!r} of model {version.model!r} {state}{why}"
             if not falls_back:
                 return self._refuse(done, call, route, target, 503, message, 1.0)

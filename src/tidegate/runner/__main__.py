@@ -52,7 +52,9 @@ def main(name: str, folder: Path) -> int:
     loop = Loop(listener, Batcher(runtime, spec.max_batch_size), beat, spec.max_batch_size)
     signal.signal(signal.SIGTERM, lambda *_: loop.stop())
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    ready = RunnerReady(os.getpid(), str(path), runtime.signature, runtime.platform, loaded - started, warmed - loaded, traces=True)
+    ready = RunnerReady(
+        os.getpid(), str(path), runtime.signature, runtime.platform, loaded - started, warmed - loaded, traces=True
+    )
     temporary = folder / f".{name}.ready.tmp"
     temporary.write_bytes(msgspec.json.encode(ready))
     temporary.replace(folder / f"{name}.ready.json")

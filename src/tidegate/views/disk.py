@@ -45,7 +45,7 @@ class DiskView(msgspec.Struct):
 
 WORDS = {
     "journal": "Answers on their way into the log; a segment goes once the log has it",
-    "state.db": "Models, splits, rollouts, incidents, keys and the audit; kept for ever",
+    "state.db": "Profiles, which charts, drift and monitors read; models, splits, rollouts, incidents, keys and audit stay for ever",
     "log": "Predictions and feedback, by endpoint",
     "models": "Model files, by content; kept for ever",
     "envs": "Python environments of versions; kept for ever",
@@ -53,7 +53,6 @@ WORDS = {
     "logs": "What the processes print",
     "run": "What is true only while the project runs",
 }
-PROFILES = "Profiles: what charts, drift and monitors read"
 OTHER = "Everything else in the folder"
 
 
@@ -102,26 +101,23 @@ def disk(layout: Layout) -> DiskView:
 
 
 def _part(name: str) -> tuple[str, str]:
-    for own in ("state.db", "profiles.db"):
-        if name.startswith(own):  # a database's -wal and -shm are part of it
-            return own, WORDS.get(own, PROFILES)
-    return (name, WORDS[name]) if name in WORDS else ("profiles", PROFILES) if name == "profiles" else ("", OTHER)
+    if name.startswith("state.db"):  # its -wal and -shm are part of it
+        name = "state.db"
+    return (name, WORDS[name]) if name in WORDS else ("", OTHER)
 
 
 def _kept(project: _Project) -> dict[str, list[Kept]]:
     log, profiles = project.log, project.monitoring.retention
-    fine = [
-        Kept("each minute", profiles.minutes, "monitoring.retention.minutes"),
-        Kept("each hour", profiles.hours, "monitoring.retention.hours"),
-        Kept("each day", profiles.days, "monitoring.retention.days"),
-    ]
     return {
         "log": [
             Kept("predictions", log.retention, "log.retention"),
             Kept("feedback", log.feedback_retention, "log.feedbackRetention"),
         ],
-        "profiles.db": fine,
-        "profiles": fine,
+        "state.db": [
+            Kept("profiles by minute", profiles.minutes, "monitoring.retention.minutes"),
+            Kept("by hour", profiles.hours, "monitoring.retention.hours"),
+            Kept("by day", profiles.days, "monitoring.retention.days"),
+        ],
     }
 
 

@@ -17,13 +17,13 @@ from tidegate.storage.state import AuditEntry, StoredKey
 from tidegate.ui.components import (
     Column,
     Row,
+    ask,
     at,
     badge,
     box,
     button,
     card,
     empty,
-    facts,
     field,
     num,
     stat,
@@ -171,10 +171,6 @@ def _audit() -> None:
             [Column("time", "When"), Column("actor", "Who"), Column("action", "What"), Column("target", "On what")],
             empty="No change is found.", on_row=lambda key: choose(key),
         )  # fmt: skip
-    detail = card("Before and after")
-    with detail:
-        pairs = facts()
-    detail.set_visibility(False)
     state: dict[str, Any] = {"find": found.lower(), "entries": []}
 
     def redraw() -> None:
@@ -186,14 +182,11 @@ def _audit() -> None:
         set_query(find=value)
         redraw()
 
-    def choose(key: str) -> None:
+    async def choose(key: str) -> None:
         for one in state["entries"]:
             if str(one.id) == key:
-                pairs.fill([
-                    ("Change", f"{one.actor}: {one.action} {one.target}"), ("Before", words(_json(one.before), mono=True)),
-                    ("After", words(_json(one.after), mono=True)),
-                ])  # fmt: skip
-                detail.set_visibility(True)
+                pairs = [("Before", words(_json(one.before), mono=True)), ("After", words(_json(one.after), mono=True))]
+                await ask(f"{one.action} {one.target}", f"By {one.actor}", facts=pairs, verb="", cancel="Close")
 
     def draw(entries: list[AuditEntry]) -> None:
         state["entries"] = entries

@@ -1,0 +1,69 @@
+"""A person's label on a logged prediction: into the journal as one that a program sends, and into the audit.
+
+value -> gateway.feedback (the same checks, the same line) -> journal, slot `web` -> ingest -> the log
+                                                                                \\-> audit: who labelled which prediction, not as what
+"""
+
+from __future__ import annotations
+
+import asyncio
+from contextlib import closing
+from typing import Any
+
+import orjson
+
+from tidegate.errors import LogUnavailable
+from tidegate.gateway.feedback import lines
+from tidegate.storage.journal import JournalWriter
+from tidegate.storage.layout import Layout
+from tidegate.storage.state import StateStore
+
+SLOT = "web"
+"""Of the journal: gateways have their own; a slot has one writer, the web process."""
+
+_one_at_a_time = asyncio.Lock()
+
+
+async def add_label(
+    layout: Layout, endpoint: str, id: str, value: bool | float | str, *, row: int = 0, actor: str
+) -> None:
+    """Label one instance of a prediction. It is on disk when this returns.
+
+    Errors: NotFound for a prediction that the log doesn't have, InvalidRequest for a value that no label can be, LogUnavailable where
+    the journal can't be written.
+    """
+    from tidegate.views.predictions import open_one
+
+    await asyncio.to_thread(open_one, layout, endpoint, id)
+    entry: dict[str, Any] = {"prediction_id": id, "kind": "label", "value": value, "row": row, "actor": actor}
+    made = lines(endpoint, orjson.dumps(entry))
+    async with _one_at_a_time:
+        writer = JournalWriter(layout.journal, SLOT, fsync=True)
+        done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        writer.start()
+        try:
+            writer.submit(made, lambda ok: None if done.done() else done.set_result(ok))
+            written = await done
+        finally:
+            await writer.close()
+    if not written:
+        raise LogUnavailable(
+            "the label can't be written now (is the disk full?); nothing was kept of it, so give it again"
+        )
+    with closing(StateStore(layout)) as store:
+        store.record(actor, "label", f"{endpoint}/{id}", None, {"row": row})
+
+
+def read_value(text: str) -> bool | float | str:
+    """What a person typed: a number, a truth, or a text.
+
+    >>> read_value("3"), read_value("true"), read_value("spam")
+    (3.0, True, 'spam')
+    """
+    words = text.strip()
+    if words.lower() in ("true", "false"):
+        return words.lower() == "true"
+    try:
+        return float(words)
+    except ValueError:
+        return words

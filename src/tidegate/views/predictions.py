@@ -1,0 +1,264 @@
+"""Predictions one looks for, and one of them with all that is known of it. Read-only.
+
+    Filter --> the log's newest rows that fit, a page at a time (conditions go down to the files; journal rows are among them)
+    id     --> its rows, the copies that shadows answered, its labels and events
+
+A page is bounded by `limit`, and the next one is asked for with the last row's place: no page gets slower with the log's length
+than the files that its conditions can't rule out.
+"""
+
+from __future__ import annotations
+
+import math
+from datetime import UTC, datetime, timedelta
+from typing import Any, Literal
+
+import msgspec
+import polars as pl
+from polars.exceptions import PolarsError
+
+from tidegate.errors import InvalidRequest, NotFound
+from tidegate.metrics.descriptors.dispatch import describe
+from tidegate.storage.layout import Layout
+from tidegate.storage.log.columns import META
+from tidegate.storage.log.recent import Snapshot, snapshot
+
+Outcome = Literal["", "ok", "error", "rejected", "timeout"]
+OUTCOMES: tuple[Outcome, ...] = ("", "ok", "error", "rejected", "timeout")
+LONGEST = 2000
+"""Characters of a value that are shown; what is longer says how long it is."""
+MOST = 1000
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+class Filter(msgspec.Struct, frozen=True, kw_only=True):
+    """What is looked for. `start` (included) and `end` (not) in unix seconds; `where` is a SQL condition on the log's columns; `text`
+    is contained in some text column, whatever its case."""
+
+    start: float | None = None
+    end: float | None = None
+    version: str = ""
+    role: str = ""
+    outcome: Outcome = ""
+    where: str = ""
+    text: str = ""
+    labelled: bool | None = None
+    after: str = ""
+    """Where the page before ended: its `next`."""
+
+
+class Found(msgspec.Struct, frozen=True):
+    """One prediction in a list: its record, inputs and outputs by column as they are written to JSON, and its label if one has come."""
+
+    id: str
+    row: int
+    time: float
+    version: str
+    role: str
+    status: int
+    error: str
+    latency_ms: float | None
+    inputs: dict[str, Any]
+    outputs: dict[str, Any]
+    label: Any = None
+
+
+class Page(msgspec.Struct, frozen=True):
+    """Newest first. `next` is what the next page is asked for with (`after`); empty at the end."""
+
+    rows: list[Found]
+    next: str
+
+
+class Said(msgspec.Struct, frozen=True):
+    """One label or event. `value` is a number, a text or a truth."""
+
+    time: float
+    type: str
+    name: str
+    value: Any
+    actor: str
+    row: int
+
+
+class Opened(msgspec.Struct, frozen=True):
+    """One prediction: its instances, what shadows answered to the same request, what came afterwards, and the rest of its record."""
+
+    id: str
+    endpoint: str
+    rows: list[Found]
+    copies: list[Found]
+    said: list[Said]
+    record: dict[str, Any]
+    spent: dict[str, float]
+    """Milliseconds by part: queue, model, gateway."""
+
+
+def find(layout: Layout, endpoint: str, wanted: Filter, *, limit: int = 50) -> Page:
+    """The newest that fit. Errors: NotFound for an unknown endpoint, InvalidRequest for a condition that can't be read."""
+    limit = max(1, min(limit, MOST))
+    seen = snapshot(layout, endpoint, describe)
+    try:
+        rows = (
+            _fitting(seen, wanted)
+            .sort("time", "prediction_id", "row", descending=[True, False, False])
+            .head(limit)
+            .collect(engine="streaming")
+        )
+    except PolarsError as exc:
+        first = str(exc).partition("\n")[0]
+        raise InvalidRequest(
+            f'where: {first}. It is a condition on the log\'s columns, such as "age > 40 and status = 200"'
+        ) from exc
+    found = [_found(row, seen) for row in rows.iter_rows(named=True)]
+    if len(found) < limit:
+        return Page(found, "")
+    last = rows.row(-1, named=True)
+    micros = (last["time"] - _EPOCH) // timedelta(microseconds=1)
+    return Page(found, f"{micros}.{last['row']}.{last['prediction_id']}")
+
+
+def open_one(layout: Layout, endpoint: str, id: str) -> Opened:
+    """Everything of one prediction. Errors: NotFound."""
+    seen = snapshot(layout, endpoint, describe)
+    # copies are written within a request's time of the original: their ids differ, mirror_of names it
+    mine = pl.col("prediction_id") == id
+    frame = seen.labelled().filter(mine | (pl.col("mirror_of") == id)).sort("row").collect(engine="streaming")
+    own = frame.filter(mine)
+    if own.is_empty():
+        raise NotFound(
+            f"the log of {endpoint!r} has no prediction {id!r}: it may be past its retention, erased, or of another endpoint"
+        )
+    told = seen.feedback.filter(mine).sort("time").collect()
+    first = own.row(0, named=True)
+    record = {name: _plain(first[name]) for name in META if first.get(name) is not None and name not in ("row", "date")}
+    return Opened(
+        id,
+        endpoint,
+        [_found(row, seen) for row in own.iter_rows(named=True)],
+        [_found(row, seen) for row in frame.filter(~mine).iter_rows(named=True)],
+        [_said(row) for row in told.iter_rows(named=True)],
+        record,
+        _spent(first),
+    )
+
+
+def _fitting(seen: Snapshot, wanted: Filter) -> pl.LazyFrame:
+    rows = seen.labelled()
+    schema = seen.predictions.collect_schema()
+    if wanted.start is not None:
+        rows = rows.filter(pl.col("time") >= _moment(wanted.start, "start"))
+    if wanted.end is not None:
+        rows = rows.filter(pl.col("time") < _moment(wanted.end, "end"))
+    if wanted.after:
+        rows = rows.filter(_after(wanted.after))
+    if wanted.version:
+        rows = rows.filter(pl.col("version") == wanted.version)
+    if wanted.role:
+        rows = rows.filter(pl.col("role") == wanted.role)
+    if wanted.outcome:
+        rows = rows.filter(_outcome(wanted.outcome))
+    if wanted.labelled is not None:
+        known = pl.col("label").is_not_null() | pl.col("label_text").is_not_null()
+        rows = rows.filter(known if wanted.labelled else ~known)
+    if wanted.text:
+        texts = [name for name, kind in schema.items() if kind == pl.String and (name not in META or name == "error")]
+        needle = wanted.text.lower()
+        rows = rows.filter(
+            pl.any_horizontal(
+                [pl.col(name).str.to_lowercase().str.contains(needle, literal=True).fill_null(False) for name in texts]
+            )
+            if texts
+            else pl.lit(False)
+        )
+    if wanted.where:
+        rows = rows.filter(pl.sql_expr(wanted.where))
+    return rows
+
+
+def _after(mark: str) -> pl.Expr:
+    """What comes after a place: rows of one request share their time."""
+    micros, _, rest = mark.partition(".")
+    row, _, id = rest.partition(".")
+    if not (micros.isdecimal() and len(micros) < 18 and row.isdecimal() and len(row) < 10):
+        raise InvalidRequest("after: take the `next` of the page before, as it is")
+    moment, mine = pl.lit(_EPOCH + timedelta(microseconds=int(micros))), pl.col("prediction_id")
+    same = (mine > id) | ((mine == id) & (pl.col("row") > int(row)))
+    return (pl.col("time") <= moment) & ((pl.col("time") < moment) | same)
+
+
+def _outcome(outcome: Outcome) -> pl.Expr:
+    status = pl.col("status")
+    if outcome == "ok":
+        return status < 400
+    if outcome == "rejected":
+        return status.is_in([429, 503])
+    if outcome == "timeout":
+        return status.is_in([408, 504])
+    return status >= 400
+
+
+def _found(row: dict[str, Any], seen: Snapshot) -> Found:
+    inputs: dict[str, Any] = {}
+    outputs: dict[str, Any] = {}
+    sides = {column.name: column.side for column in seen.book.columns}
+    for name, value in row.items():
+        if name in META or value is None:
+            continue
+        (outputs if sides.get(name) == "output" else inputs)[name] = _plain(value)
+    label = row.get("label") if row.get("label") is not None else row.get("label_text")
+    latency = row.get("latency_us")
+    return Found(
+        row["prediction_id"],
+        row["row"],
+        row["time"].timestamp(),
+        row["version"] or "",
+        row["role"] or "",
+        row["status"],
+        row["error"] or "",
+        None if latency is None else latency / 1000,
+        inputs,
+        outputs,
+        _plain(label),
+    )
+
+
+def _said(row: dict[str, Any]) -> Said:
+    values = (row["value_double"], row["value_text"], row["value_bool"])
+    value = next((_plain(each) for each in values if each is not None), None)
+    return Said(row["time"].timestamp(), row["type"], row["name"] or "", value, row["actor"] or "", row["row"] or 0)
+
+
+def _spent(row: dict[str, Any]) -> dict[str, float]:
+    known = {name: row[f"{name}_us"] / 1000 for name in ("queue", "infer") if row.get(f"{name}_us") is not None}
+    found = {"queue": known["queue"]} if "queue" in known else {}
+    if "infer" in known:
+        found["model"] = known["infer"]
+    if row.get("latency_us") is not None:
+        found["gateway"] = max(0.0, row["latency_us"] / 1000 - sum(found.values()))
+    return found
+
+
+def _plain(value: Any) -> Any:
+    """As JSON has it: a value that isn't finite is its name, bytes say how many, long texts are cut."""
+    if isinstance(value, float):
+        return value if math.isfinite(value) else str(value)
+    if isinstance(value, str):
+        return value if len(value) <= LONGEST else f"{value[:LONGEST]}… ({len(value):,} characters)"
+    if isinstance(value, bytes):
+        return f"{len(value):,} bytes"
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, (list, tuple)):
+        shown = [_plain(each) for each in value[:100]]
+        return shown if len(value) <= 100 else [*shown, f"… {len(value) - 100:,} more"]
+    if isinstance(value, dict):
+        return {str(name): _plain(each) for name, each in value.items()}
+    return value if value is None or isinstance(value, (int, bool)) else str(value)
+
+
+def _moment(seconds: float, name: str) -> datetime:
+    try:
+        return datetime.fromtimestamp(seconds, UTC)
+    except (OverflowError, ValueError, OSError) as exc:
+        raise InvalidRequest(f"{name}: {seconds!r} is no time; it is unix seconds") from exc
