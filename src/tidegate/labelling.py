@@ -12,7 +12,7 @@ from typing import Any
 
 import orjson
 
-from tidegate.errors import LogUnavailable
+from tidegate.errors import InvalidRequest, LogUnavailable
 from tidegate.gateway.feedback import lines
 from tidegate.storage.journal import JournalWriter
 from tidegate.storage.layout import Layout
@@ -29,18 +29,25 @@ async def add_label(
 ) -> None:
     """Label one instance of a prediction. It is on disk when this returns.
 
-    Errors: NotFound for a prediction that the log doesn't have, InvalidRequest for a value that no label can be, LogUnavailable where
-    the journal can't be written.
+    Errors: NotFound for a prediction that the log doesn't have, InvalidRequest for a row that it doesn't have or a value that no label
+    can be, LogUnavailable where the journal can't be written.
     """
     from tidegate.views.predictions import open_one
 
-    await asyncio.to_thread(open_one, layout, endpoint, id)
+    known = {one.row for one in (await asyncio.to_thread(open_one, layout, endpoint, id)).rows}
+    if row not in known:
+        raise InvalidRequest(f"row: prediction {id!r} has no row {row}; it has {min(known)} to {max(known)}")
     entry: dict[str, Any] = {"prediction_id": id, "kind": "label", "value": value, "row": row, "actor": actor}
     made = lines(endpoint, orjson.dumps(entry))
     async with _one_at_a_time:
         writer = JournalWriter(layout.journal, SLOT, fsync=True)
         done: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
-        writer.start()
+        try:
+            writer.start()
+        except OSError as exc:  # no room, or a second web process on this folder
+            raise LogUnavailable(
+                f"the label can't be written now: {exc.strerror or exc}; nothing was kept of it, so give it again"
+            ) from exc
         try:
             writer.submit(made, lambda ok: None if done.done() else done.set_result(ok))
             written = await done

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Annotated, Any
 
 import msgspec
@@ -14,8 +15,8 @@ from tidegate.api.state import control_of
 
 router = APIRouter(prefix="/api", responses=RESPONSES, tags=["log"])
 
+DAY = 86400.0
 Id = Annotated[str, Path(min_length=1, max_length=200)]
-Seconds = Annotated[float | None, Query(ge=0, le=1e11, description="Unix seconds")]
 Short = Annotated[str, Query(max_length=200)]
 
 
@@ -37,8 +38,10 @@ def find(
     request: Request,
     endpoint: Name,
     actor: Viewer,
-    start: Seconds = None,
-    end: Seconds = None,
+    start: Annotated[
+        float | None, Query(ge=0, le=1e11, description="Unix seconds; a day before `end` by default")
+    ] = None,
+    end: Annotated[float | None, Query(ge=0, le=1e11, description="Unix seconds; now by default")] = None,
     version: Short = "",
     role: Short = "",
     outcome: Annotated[str, Query(pattern="^(|ok|error|rejected|timeout)$")] = "",
@@ -51,6 +54,8 @@ def find(
     """Predictions that fit, newest first. `next` of the answer is the `after` of the next page; empty at the end."""
     from tidegate.views import predictions
 
+    if start is None:  # all of a large log isn't sorted for want of a word
+        start = max(0.0, (time.time() if end is None else end) - DAY)
     wanted = predictions.Filter(
         start=start, end=end, version=version, role=role, outcome=outcome, where=where, text=text, labelled=labelled, after=after,  # type: ignore[arg-type]
     )  # fmt: skip

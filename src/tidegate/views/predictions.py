@@ -88,6 +88,7 @@ class Opened(msgspec.Struct, frozen=True):
     endpoint: str
     rows: list[Found]
     copies: list[Found]
+    """What shadows answered to the same request; of a shadow's, what the caller got."""
     said: list[Said]
     record: dict[str, Any]
     spent: dict[str, float]
@@ -121,10 +122,13 @@ def find(layout: Layout, endpoint: str, wanted: Filter, *, limit: int = 50) -> P
 def open_one(layout: Layout, endpoint: str, id: str) -> Opened:
     """Everything of one prediction. Errors: NotFound."""
     seen = snapshot(layout, endpoint, describe)
-    # copies are written within a request's time of the original: their ids differ, mirror_of names it
     mine = pl.col("prediction_id") == id
-    frame = seen.labelled().filter(mine | (pl.col("mirror_of") == id)).sort("row").collect(engine="streaming")
+    rows = seen.labelled()
+    frame = rows.filter(mine | (pl.col("mirror_of") == id)).sort("row").collect(engine="streaming")
     own = frame.filter(mine)
+    if not own.is_empty() and own["mirror_of"][0] is not None:  # itself a copy: beside what callers got
+        original = rows.filter(pl.col("prediction_id") == own["mirror_of"][0]).sort("row").collect(engine="streaming")
+        frame = pl.concat([frame, original])
     if own.is_empty():
         raise NotFound(
             f"the log of {endpoint!r} has no prediction {id!r}: it may be past its retention, erased, or of another endpoint"

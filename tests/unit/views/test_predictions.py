@@ -104,6 +104,7 @@ def test_one_in_full(log: Layout) -> None:
         ("label", "", 1.0),
         ("event", "redo", None),
     ]
+    assert [one.id for one in open_one(log, "loan", "copy").copies] == ["two", "two"]
     with pytest.raises(NotFound, match="no prediction 'gone'"):
         open_one(log, "loan", "gone")
 
@@ -123,6 +124,8 @@ def test_a_label_of_a_person_is_in_the_log_and_in_the_audit(log: Layout) -> None
 def test_what_does_not_exist_is_not_labelled(log: Layout) -> None:
     with pytest.raises(NotFound):
         asyncio.run(add_label(log, "loan", "gone", 1.0, actor="ui:local"))
+    with pytest.raises(InvalidRequest, match=r"row: .* has no row 2; it has 0 to 1"):
+        asyncio.run(add_label(log, "loan", "two", 1.0, row=2, actor="ui:local"))
     assert not list(log.journal.glob(f"{SLOT}-*"))
 
 
