@@ -43,15 +43,22 @@ class Reader(Generic[T]):
         self._client = client
         self._slot = slot
         self._drawn = -1
+        self._met = False
 
     @property
     def gone(self) -> bool:
         """Whether the page it was on is closed."""
         return self._client.is_deleted or self._slot.parent.is_deleted
 
+    @property
+    def away(self) -> bool:
+        """Whether its browser was here and isn't now: it may come back, and until then nothing is asked or drawn for it."""
+        self._met = self._met or self._client.has_socket_connection
+        return self._met and not self._client.has_socket_connection
+
     def show(self) -> None:
         """Draw what is newest, unless it is drawn."""
-        if self._drawn == self._feed.number or self.gone:
+        if self._drawn == self._feed.number or self.gone or self.away:
             return
         self._drawn = self._feed.number
         with self._slot:
@@ -103,11 +110,9 @@ class Feed(Generic[T]):
     async def _run(self) -> None:
         alone = 0.0
         while alone < KEPT:
-            if self.readers:
-                alone = 0.0
+            alone = 0.0 if self.readers else alone + self.every
+            if any(not reader.away for reader in self.readers):
                 await self._ask()
-            else:
-                alone += self.every
             self._due.clear()
             try:
                 await asyncio.wait_for(self._due.wait(), self.every)

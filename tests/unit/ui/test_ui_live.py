@@ -33,6 +33,7 @@ class Page:
 
     def __init__(self) -> None:
         self.is_deleted = False
+        self.has_socket_connection = True
         self.problems: dict[object, str] = {}
 
     def tidegate_problem(self, key: object, words: str) -> None:
@@ -124,5 +125,43 @@ def test_a_closed_page_is_drawn_no_more_and_its_question_ends(monkeypatch: pytes
         await asyncio.sleep(0.15)
         assert len(asked) <= before + 1
         assert "key" not in module._feeds
+
+    run(test)
+
+
+def test_for_a_browser_that_went_away_nothing_is_asked_until_it_is_back() -> None:
+    async def test() -> None:
+        asked: list[int] = []
+        drawn: list[int] = []
+        page = Page()
+
+        def question() -> int:
+            asked.append(1)
+            return len(asked)
+
+        feed = Feed("key", question, 60.0)
+        reader(feed, drawn, page)
+        await turns(feed, 2)
+        page.has_socket_connection = False
+        seen = len(asked)
+        await turns(feed, 3)
+        assert seen and len(asked) == seen
+        page.has_socket_connection = True
+        await turns(feed, 1)
+        assert len(asked) == seen + 1
+        assert drawn[-1] == seen + 1
+
+    run(test)
+
+
+def test_a_page_that_is_still_on_its_way_to_its_browser_is_drawn() -> None:
+    async def test() -> None:
+        drawn: list[int] = []
+        page = Page()
+        page.has_socket_connection = False
+        feed = Feed("key", lambda: 7, 60.0)
+        reader(feed, drawn, page)
+        await turns(feed, 1)
+        assert drawn == [7]
 
     run(test)
