@@ -12,6 +12,7 @@ import httpx
 import pytest
 from tests.support.web import Web
 
+from tidegate.api.state import Control
 from tidegate.auth import keys
 from tidegate.storage.layout import Layout
 from tidegate.storage.state import StateStore
@@ -200,6 +201,9 @@ def test_a_session_ends_with_its_key_and_with_its_signout(web, store, made):
     copied = dict(first.cookies)
     assert first.post("/signout").headers["location"] == "/signin"
     assert client(web, cookies=copied).get("/alarms").status_code == 303
+    restarted = Control(web.layout, "127.0.0.1", True).sessions
+    assert restarted.of(copied) is None, "a restart of the web process doesn't make it good again"
+    assert restarted.of(dict(second.cookies)) is not None
     assert second.get("/alarms").status_code == 200
     number = page_number(second)
     assert Polling(second, number).answer.startswith("40")

@@ -4,8 +4,7 @@
     page, socket, GET --> Sessions.of(cookies) --> the key, if it is still valid
 
 The cookie holds no secret. It is signed with 256 random bits of the state folder's database, which its owner alone can read. A key that
-is revoked or past its end takes its sessions with it. Signing out ends one session; that is remembered in memory alone, so a copy
-of its cookie would be good again after a restart of the web process, until its 12 hours are over.
+is revoked or past its end takes its sessions with it. Signing out ends one session, for good: the audit says which one it was.
 """
 
 from __future__ import annotations
@@ -26,6 +25,10 @@ if TYPE_CHECKING:
 
 LIFETIME: Final = 12 * 3600
 """Seconds."""
+SIGN_OUT: Final = "sign out"
+"""In the audit; its target is the session's number."""
+MOST: Final = 100_000
+"""Sign-outs of one lifetime that are remembered."""
 
 
 class Session(msgspec.Struct, frozen=True):
@@ -40,9 +43,11 @@ class Sessions:
 
     def __init__(self, control: Control) -> None:
         secret = control.store.secret("sessions").encode()
+        self._store = control.store
         self._ring = control.ring
         self._signer = URLSafeTimedSerializer(secret, salt="tidegate session")
-        self._ended: dict[str, float] = {}
+        since = time.time() - LIFETIME
+        self._ended = {one.target: one.time for one in self._store.audit(MOST, since, action=SIGN_OUT)}
         self.cookie = f"tidegate_{sha256(secret).hexdigest()[:8]}"
 
     def start(self, entry: KeyEntry) -> str:
@@ -72,6 +77,9 @@ class Sessions:
 
     def end(self, session: Session) -> None:
         """Sign out."""
+        if session.number in self._ended:
+            return
+        self._store.record(f"ui:key {session.key}", SIGN_OUT, session.number)
         now = time.time()
         self._ended = {number: at for number, at in self._ended.items() if now - at < LIFETIME}
         self._ended[session.number] = now

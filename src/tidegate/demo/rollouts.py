@@ -32,7 +32,8 @@ from tidegate.views.rollouts import RolloutView, read
 
 LOOK_EVERY = 0.25
 LIMIT = 75.0
-COMMAND_LIMIT = 60.0
+COMMAND_LIMIT = 180.0
+"""Seconds; the replay of a thousand rows takes some ten on an idle machine."""
 REPLAYED = 1000
 
 

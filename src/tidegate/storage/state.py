@@ -212,10 +212,12 @@ class StateStore(Database):
         with self._write() as connection:
             add_audit(connection, actor, action, target, before, after)
 
-    def audit(self, limit: int = 100, since: float = 0.0) -> list[AuditEntry]:
-        """Newest first, at or after `since`."""
+    def audit(self, limit: int = 100, since: float = 0.0, *, action: str = "") -> list[AuditEntry]:
+        """Newest first, at or after `since`; of one action where it is named."""
         t = schema.audit.c
         query = select(schema.audit).where(t.time >= since).order_by(t.id.desc()).limit(limit)
+        if action:
+            query = query.where(t.action == action)
         with self._read() as connection:
             rows = connection.execute(query).mappings().all()
         return [

@@ -1,4 +1,5 @@
-// Before the first paint: the theme. After it: keys. "g" and a letter goes to a page, "/" to the search, "t" changes the theme, "?" tells.
+// Before the first paint: the theme. After it: keys. "g" and a letter goes to a page, "/" to the search, "j" to the first row of the
+// page (the table walks on from there), "t" changes the theme, "?" tells.
 (function () {
   const root = document.documentElement, dark = window.matchMedia("(prefers-color-scheme: dark)");
   const stored = () => { try { return localStorage.getItem("tidegate-theme"); } catch { return null; } };
@@ -24,6 +25,7 @@
     if (event.key === "g") going = Date.now();
     else if (event.key === "t") window.tidegate.theme();
     else if (event.key === "/") { const search = document.querySelector("input[type=search]"); if (search) { search.focus(); event.preventDefault(); } }
+    else if (event.key === "j" && !event.target.closest("tr")) { const row = document.querySelector("tr.tg-go"); if (row) { row.focus(); event.preventDefault(); } }
     else if (event.key === "?") document.getElementById("tg-keys")?.showModal();
   });
 })();
