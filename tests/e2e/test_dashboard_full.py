@@ -31,7 +31,8 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dashboard")]
 
 PAGES = (
     "/", "/endpoints/people", "/endpoints/people/rollout", "/rollouts", "/rollouts/1", "/alarms", "/alarms/1", "/monitors",
-    "/drift", "/drift/people", "/log", "/log/people", "/models", "/models/people/1", "/settings",
+    "/monitors/edit?id=people/input.mean.age", "/drift", "/drift/people", "/log", "/log/people", "/models", "/models/people/1",
+    *(f"/settings?tab={tab}" for tab in ("processes", "notify", "disk", "audit", "keys")),
 )  # fmt: skip
 
 

@@ -88,7 +88,7 @@ export default {
           textStyle: { ...text, color: token("ink"), fontSize: 12 }, axisPointer: { type: "line", snap: true, lineStyle: { color: token("border-strong") } }, renderMode: "richText",
           formatter: (items) => this.words(Array.isArray(items) ? items : [items]),
         },
-        xAxis: { type: "time", min: start * 1000, max: end * 1000, axisLine: { lineStyle: { color: token("border") } }, axisTick: { show: false }, axisLabel: { ...text, hideOverlap: true }, splitLine: { show: false }, splitNumber: 5 },
+        xAxis: { type: "time", min: start * 1000, max: end * 1000, axisLine: { lineStyle: { color: token("border") } }, axisTick: { show: false }, axisLabel: { ...text, hideOverlap: true, alignMinLabel: "left", alignMaxLabel: "right" }, splitLine: { show: false }, splitNumber: 5 },
         yAxis: {
           type: log ? "log" : "value", scale: true, min: low ?? least, max: high ?? most, interval: !log && (high !== undefined || most === 1) ? (high ?? most) / 2 : undefined,
           axisLabel: { ...text, formatter: (value) => figureText(value, unit === "/s" ? "" : unit) }, splitLine: { lineStyle: { color: token("grid") } }, splitNumber: 3,

@@ -1,6 +1,6 @@
 """`/alarms`: what is wrong now, how much of the budget of false alarms is spent, what is silenced.
 
-views.alarms (2 s) ----> open incidents, pending alarms, silences, whether somebody watches
+views.alarms (2 s) ----> open incidents, pending alarms, silences, whether somebody watches; ?endpoint= shows only its incidents
 views.budget (10 s) ---> spent and left, by kind and day
 """
 
@@ -18,10 +18,12 @@ from tidegate.ui.components import (
     box,
     button,
     card,
+    link,
     num,
     stat,
     table,
     tabs,
+    text,
     to,
     words,
 )
@@ -43,7 +45,7 @@ MOST = 200
 
 @page("/alarms", title="Alarms", nav="alarms")
 def alarms() -> None:
-    every = query("show") == "all"
+    every, endpoint = query("show") == "all", query("endpoint")
     if who().may("operate"):
         with head().tools:
             button("Silence…", lambda: new_silence(""), title="Tell nobody of alarms that match, until then")
@@ -54,6 +56,10 @@ def alarms() -> None:
         taken = stat("Incidents taken on", large=True)
         spent = stat("False alarms in 30 days", large=True)
         judged = stat("Alarms without a verdict", large=True)
+    if endpoint:
+        with box("tg-row"):
+            text(f"Incidents of {endpoint} only.", "tg-label")
+            link("Show all endpoints", with_query(endpoint=""))
     tabs([("Open", with_query(show=""), not every), ("All", with_query(show="all"), every)])
     with card(flush=True):
         listed = table(
@@ -135,15 +141,15 @@ def alarms() -> None:
         kinds.fill([_kind(one) for one in view.kinds])
         loud.fill([Row(one.monitor, _loud(one)) for one in view.loudest])
 
-    live(lambda: _asked(every), draw, key=("alarms", every))
+    live(lambda: _asked(every, endpoint), draw, key=("alarms", every, endpoint))
     live(_budget, draw_budget, key="budget of false alarms", every=10.0)
 
 
-def _asked(every: bool) -> AlarmsView:
+def _asked(every: bool, endpoint: str) -> AlarmsView:
     """Without what changes at every look: the page is sent only what is news."""
     from tidegate.views.alarms import alarms as read
 
-    view = read(layout(), open_only=not every, limit=MOST)
+    view = read(layout(), open_only=not every, endpoint=endpoint or None, limit=MOST)
     watching = msgspec.structs.replace(
         view.watching, looked=round(view.watching.looked, -1) if view.watching.late else 0.0
     )
