@@ -6,7 +6,8 @@
     3 mistaken     no request fails; labels tell          Degraded
     4 crashing     no shadow, straight to callers         Degraded, and no caller sees an error
 
-Version 2 has seen no row after 2018, so what comes round is new to it. Nothing here decides anything.
+Version 2 has seen no row after 2018, so what comes round is new to it. Nothing here decides anything; drift that is found only
+after a rollout began holds it up, until somebody takes the incident on: that is typed here too.
 """
 
 from __future__ import annotations
@@ -27,7 +28,9 @@ from tidegate.demo import project
 from tidegate.demo.progress import Progress
 from tidegate.demo.system import System
 from tidegate.errors import NotFound, StateError
+from tidegate.monitoring.drift import drifting
 from tidegate.types.rollouts import Phase
+from tidegate.views.alarms import alarms
 from tidegate.views.rollouts import RolloutView, read
 
 LOOK_EVERY = 0.25
@@ -146,9 +149,20 @@ class Rollouts:
                     found = self._progress.rollout = view
                     if not view.state.active:
                         break
+                    if view.state.phase == "Paused" and view.state.reason == "drift" and await self._take_on():
+                        until = time.monotonic() + LIMIT
             await asyncio.sleep(LOOK_EVERY)
         self._progress.rollout = None
         return found
+
+    async def _take_on(self) -> bool:
+        """Acknowledge what holds a rollout up, as the person would who retrained because of it. False where there is nothing."""
+        listed = await asyncio.to_thread(alarms, self._system.layout, endpoint=self._endpoint)
+        held = [one.incident for one in listed.incidents if drifting([one.incident])]
+        for incident in held:
+            self._say(f"drift holds the rollout up: {incident.cause}. It is known, so somebody takes it on")
+            await self._type("alarms", "ack", str(incident.id), "-m", "why the new version was trained")
+        return bool(held)
 
 
 def ending(chapter: Chapter, view: RolloutView | None, seconds: float) -> Ending:

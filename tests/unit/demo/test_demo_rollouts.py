@@ -2,18 +2,25 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import closing
 from pathlib import Path
+from types import SimpleNamespace
 
 import msgspec
 import pytest
 from rich.console import Console
+from tests.support import incident_maker
 
 from tidegate.config import load_project
 from tidegate.demo import project
-from tidegate.demo.rollouts import Chapter, chapters, ending
+from tidegate.demo.progress import Progress
+from tidegate.demo.rollouts import Chapter, Rollouts, chapters, ending
 from tidegate.demo.train import Trained
 from tidegate.demo.view import in_short
 from tidegate.rollout.compile import compile_plan
+from tidegate.storage.layout import Layout
+from tidegate.storage.monitoring import MonitoringStore
 from tidegate.types.rollouts import Decision, GuardrailView, Judgement, RolloutPlan, RolloutState, StepSpec
 from tidegate.views.rollouts import RolloutView, Waiting
 
@@ -75,6 +82,19 @@ def test_an_ending_names_the_metric_that_decided() -> None:
 def test_one_that_never_began_is_not_right() -> None:
     found = ending(Chapter("2", "", "Healthy"), None, 75.0)
     assert not found.right and msgspec.to_builtins(found)["message"] == "it never began"
+
+
+def test_drift_that_holds_a_rollout_up_is_taken_on_once(file: Path) -> None:
+    layout = Layout(file.parent / ".tidegate")
+    incident_maker.keep(layout)
+    said: list[str] = []
+    system = SimpleNamespace(layout=layout, project=file)
+    plays = Rollouts(system, "loan", said.append, said.append, Progress(years=[], speed=1.0), in_short, in_short)  # type: ignore[arg-type]
+    assert asyncio.run(plays._take_on())
+    with closing(MonitoringStore(layout)) as store:
+        assert store.incident(1).state == "acknowledged"  # type: ignore[union-attr]
+    assert any("$ tidegate alarms ack 1" in str(line) for line in said)
+    assert not asyncio.run(plays._take_on())
 
 
 def test_a_line_says_where_it_stands() -> None:
