@@ -78,7 +78,7 @@ export default {
       const limits = (this.data.limits || []).map((one) => one.value).filter((v) => v !== null && v !== undefined);
       const top = Math.max(...values, ...limits.filter((v) => log || v <= Math.max(...values) * 4));
       const power = (value, round) => 10 ** round(Math.log10(value) + 1e-9);
-      const most = log ? power(top, Math.ceil) : limits.length ? top * 1.04 || undefined : unit !== "share" ? undefined : top === 0 ? 0.012 : top > 0.8 && top <= 1 ? 1 : undefined;
+      const most = log ? power(top, Math.ceil) : limits.length ? top * 1.04 || undefined : unit !== "share" ? undefined : top === 0 ? 0.01 : top > 0.8 && top <= 1 ? 1 : undefined;
       const least = log ? power(Math.min(...values), Math.floor) : Math.min(...values) >= 0 && unit !== "" ? 0 : undefined;
       return {
         animation: false, textStyle: text, useUTC: false,
@@ -90,7 +90,7 @@ export default {
         },
         xAxis: { type: "time", min: start * 1000, max: end * 1000, axisLine: { lineStyle: { color: token("border") } }, axisTick: { show: false }, axisLabel: { ...text, hideOverlap: true, alignMinLabel: "left", alignMaxLabel: "right" }, splitLine: { show: false }, splitNumber: 5 },
         yAxis: {
-          type: log ? "log" : "value", scale: true, min: low ?? least, max: high ?? most, interval: !log && (high !== undefined || most === 1) ? (high ?? most) / 2 : undefined,
+          type: log ? "log" : "value", scale: true, min: low ?? least, max: high ?? most, interval: !log && (high !== undefined || most === 1 || most === 0.01) ? (high ?? most) / 2 : undefined,
           axisLabel: { ...text, formatter: (value) => figureText(value, unit === "/s" ? "" : unit) }, splitLine: { lineStyle: { color: token("grid") } }, splitNumber: 3,
         },
         series: this.series(), aria: { enabled: true },
