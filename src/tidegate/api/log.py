@@ -1,21 +1,36 @@
-"""Routes of single predictions: find them, open one, label it."""
+"""Routes of the prediction log: ask it, find predictions, open one, label it, take what was found away, erase.
+
+conditions in the address --> wanted() --> views.log_filter.Filter --> find: a page | export: a file, written whole before it is sent
+"""
 
 from __future__ import annotations
 
+import os
+import tempfile
+import threading
 import time
-from typing import Annotated, Any
+from pathlib import Path as FilePath
+from typing import Annotated, Any, Literal
 
 import msgspec
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi.responses import FileResponse
 from pydantic import BaseModel, Field
+from starlette.background import BackgroundTask
 
+from tidegate.api.bodies import EraseAnswer, EraseRequest, QueryAnswer, QueryRequest
 from tidegate.api.errors import RESPONSES
-from tidegate.api.params import Name, Operator, Viewer
+from tidegate.api.params import Admin, Name, Operator, Viewer
 from tidegate.api.state import control_of
+from tidegate.errors import Overloaded
 
 router = APIRouter(prefix="/api", responses=RESPONSES, tags=["log"])
 
 DAY = 86400.0
+MOST = 1_000_000
+"""Rows of an export over HTTP."""
+_EXPORTS = threading.BoundedSemaphore(2)
+_TYPES = {"csv": "text/csv", "ndjson": "application/x-ndjson", "parquet": "application/vnd.apache.parquet"}
 Id = Annotated[str, Path(min_length=1, max_length=200)]
 Short = Annotated[str, Query(max_length=200)]
 
@@ -33,11 +48,34 @@ class LabelAnswer(BaseModel):
     accepted: int
 
 
-@router.get("/log/{endpoint}/predictions")
-def find(
-    request: Request,
-    endpoint: Name,
-    actor: Viewer,
+@router.post("/log/query", response_model=QueryAnswer)
+def query(request: Request, body: QueryRequest, actor: Viewer) -> Response:
+    """One SELECT over the prediction log; what was answered a moment ago is in it."""
+    from tidegate.views.log import query as ask
+
+    frame = ask(control_of(request).layout, body.sql)
+    rows = [list(row) for row in frame.head(body.limit).iter_rows()]
+    return _json({"columns": frame.columns, "rows": rows, "truncated": frame.height > body.limit})
+
+
+@router.get("/log/{endpoint}/tail", response_model=list[dict[str, Any]])
+def tail(request: Request, endpoint: Name, actor: Viewer, count: Annotated[int, Query(ge=1, le=1000)] = 20) -> Response:
+    """The newest predictions of an endpoint, oldest first."""
+    from tidegate.views.log import tail as newest
+
+    return _json(list(newest(control_of(request).layout, endpoint, count=count)))
+
+
+@router.post("/log/erase")
+def erase(request: Request, body: EraseRequest, actor: Admin) -> EraseAnswer:
+    """Erase all that is kept of one subject. It can't be undone."""
+    from tidegate.changes import erase_subject
+
+    report = erase_subject(control_of(request).layout, body.subject, body.endpoint, dry_run=body.dry_run, actor=actor)
+    return EraseAnswer(**msgspec.to_builtins(report))
+
+
+def wanted(
     start: Annotated[
         float | None, Query(ge=0, le=1e11, description="Unix seconds; a day before `end` by default")
     ] = None,
@@ -48,21 +86,78 @@ def find(
     where: Annotated[str, Query(max_length=2000, description="A SQL condition on the log's columns")] = "",
     text: Annotated[str, Query(max_length=500, description="Contained in some text column")] = "",
     labelled: bool | None = None,
+    wrong: Annotated[bool, Query(description="Only those whose label says that the answer was wrong")] = False,
+    differing: Annotated[bool, Query(description="Only those that a shadow answered otherwise")] = False,
+) -> Any:
+    """What is looked for, a `views.log_filter.Filter`: all of a large log isn't read for want of a word."""
+    from tidegate.views.log_filter import Filter
+
+    if start is None:
+        start = max(0.0, (time.time() if end is None else end) - DAY)
+    return Filter(
+        start=start, end=end, version=version, role=role, outcome=outcome, where=where, text=text, labelled=labelled,  # type: ignore[arg-type]
+        wrong=wrong, differing=differing,
+    )  # fmt: skip
+
+
+Wanted = Annotated[Any, Depends(wanted)]
+
+
+@router.get("/log/{endpoint}/predictions")
+def find(
+    request: Request,
+    endpoint: Name,
+    actor: Viewer,
+    wanted: Wanted,
     after: Annotated[str, Query(max_length=260, description="`next` of the page before")] = "",
     limit: Annotated[int, Query(ge=1, le=1000)] = 50,
 ) -> dict[str, Any]:
     """Predictions that fit, newest first. `next` of the answer is the `after` of the next page; empty at the end."""
+    from tidegate.app import label_options
     from tidegate.views import predictions
 
-    if start is None:  # all of a large log isn't sorted for want of a word
-        start = max(0.0, (time.time() if end is None else end) - DAY)
-    wanted = predictions.Filter(
-        start=start, end=end, version=version, role=role, outcome=outcome, where=where, text=text, labelled=labelled, after=after,  # type: ignore[arg-type]
-    )  # fmt: skip
-    found: dict[str, Any] = msgspec.to_builtins(
-        predictions.find(control_of(request).layout, endpoint, wanted, limit=limit)
-    )
+    layout = control_of(request).layout
+    rules = label_options(layout, endpoint)[0] if wanted.wrong else None
+    asked = msgspec.structs.replace(wanted, after=after)
+    found: dict[str, Any] = msgspec.to_builtins(predictions.find(layout, endpoint, asked, rules=rules, limit=limit))
     return found
+
+
+@router.get("/log/{endpoint}/export", response_class=FileResponse)
+def export(
+    request: Request,
+    endpoint: Name,
+    actor: Viewer,
+    wanted: Wanted,
+    format: Literal["csv", "ndjson", "parquet"] = "csv",
+    limit: Annotated[int, Query(ge=1, le=MOST, description="The newest so many")] = MOST,
+) -> FileResponse:
+    """The predictions that fit, with their labels, as a file. `Tidegate-Rows` says how many rows it holds.
+
+    At most a million of the newest; `tidegate log export` writes more. Two are made at a time, further ones get 503 and `Retry-After`.
+    """
+    from tidegate.app import label_options
+    from tidegate.views.log import export as write
+
+    if not _EXPORTS.acquire(blocking=False):
+        raise Overloaded("two exports are being written; try again soon", retry_after=5.0)
+    try:
+        layout = control_of(request).layout
+        handle, name = tempfile.mkstemp(suffix=f".{format}", prefix="tidegate-export-")
+        os.close(handle)
+        file = FilePath(name)
+        try:
+            rules = label_options(layout, endpoint)[0] if wanted.wrong else None
+            rows = write(layout, endpoint, file, wanted, most=limit, rules=rules)
+        except BaseException:
+            file.unlink(missing_ok=True)
+            raise
+    finally:
+        _EXPORTS.release()
+    return FileResponse(
+        file, media_type=_TYPES[format], filename=f"{endpoint}.{format}", headers={"Tidegate-Rows": str(rows)},
+        background=BackgroundTask(file.unlink, missing_ok=True),
+    )  # fmt: skip
 
 
 @router.get("/log/{endpoint}/predictions/{id}")
@@ -81,3 +176,16 @@ async def label(request: Request, endpoint: Name, id: Id, body: LabelRequest, ac
 
     await add_label(control_of(request).layout, endpoint, id, body.value, row=body.row, actor=actor)
     return LabelAnswer(accepted=1)
+
+
+def _json(value: Any) -> Response:
+    """Rows of the log as JSON: times as text, NaN as null, bytes as base64."""
+    import orjson
+
+    return Response(orjson.dumps(value, default=_other), media_type="application/json")
+
+
+def _other(value: Any) -> Any:
+    import base64
+
+    return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)

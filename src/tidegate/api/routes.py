@@ -5,20 +5,16 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 import msgspec
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Query, Request
 
 from tidegate.api.bodies import (
     ApplyAnswer,
     ApplyRequest,
     AuditView,
-    EraseAnswer,
-    EraseRequest,
     Health,
     KeyRequest,
     KeyView,
     NewKey,
-    QueryAnswer,
-    QueryRequest,
 )
 from tidegate.api.errors import RESPONSES
 from tidegate.api.params import Admin, Name, Operator, Viewer
@@ -108,49 +104,9 @@ def revoke_key(request: Request, key_id: Name, actor: Admin) -> KeyView:
     return KeyView(**_without_digest(control_of(request).store.revoke_key(key_id, actor=actor)))
 
 
-@router.post("/log/query", tags=["log"], response_model=QueryAnswer)
-def query(request: Request, body: QueryRequest, actor: Viewer) -> Response:
-    """One SELECT over the prediction log; what was answered a moment ago is in it."""
-    from tidegate.views.log import query as ask
-
-    frame = ask(control_of(request).layout, body.sql)
-    rows = [list(row) for row in frame.head(body.limit).iter_rows()]
-    return _json({"columns": frame.columns, "rows": rows, "truncated": frame.height > body.limit})
-
-
-@router.get("/log/{endpoint}/tail", tags=["log"], response_model=list[dict[str, Any]])
-def tail(request: Request, endpoint: Name, actor: Viewer, count: Annotated[int, Query(ge=1, le=1000)] = 20) -> Response:
-    """The newest predictions of an endpoint, oldest first."""
-    from tidegate.views.log import tail as newest
-
-    return _json(list(newest(control_of(request).layout, endpoint, count=count)))
-
-
-@router.post("/log/erase", tags=["log"])
-def erase(request: Request, body: EraseRequest, actor: Admin) -> EraseAnswer:
-    """Erase all that is kept of one subject. It can't be undone."""
-    from tidegate.changes import erase_subject
-
-    report = erase_subject(control_of(request).layout, body.subject, body.endpoint, dry_run=body.dry_run, actor=actor)
-    return EraseAnswer(**_plain(report))
-
-
 def _plain(value: Any) -> Any:
     return msgspec.to_builtins(value)
 
 
 def _without_digest(key: Any) -> dict[str, Any]:
     return {name: value for name, value in _plain(key).items() if name != "digest"}
-
-
-def _json(value: Any) -> Response:
-    """Rows of the log as JSON: times as text, NaN as null, bytes as base64."""
-    import orjson
-
-    return Response(orjson.dumps(value, default=_other), media_type="application/json")
-
-
-def _other(value: Any) -> Any:
-    import base64
-
-    return base64.b64encode(value).decode() if isinstance(value, bytes) else str(value)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -18,6 +19,15 @@ log = typer.Typer(
 )
 
 Endpoint = Annotated[str, typer.Argument(metavar="ENDPOINT", autocompletion=complete.endpoints)]
+
+
+class Outcomes(StrEnum):
+    """How a request may have ended."""
+
+    ok = "ok"
+    error = "error"
+    rejected = "rejected"
+    timeout = "timeout"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -83,23 +93,46 @@ def export(
     ] = None,
     until: Annotated[str | None, typer.Option("--until", help="Up to this time, not included.")] = None,
     version: Annotated[str, typer.Option("--version", help="Only this version's predictions.")] = "",
+    role: Annotated[
+        str, typer.Option("--role", help="Only this role's: stable, canary, shadow, baseline, human.")
+    ] = "",
+    outcome: Annotated[
+        Outcomes | None, typer.Option("--outcome", help="Only what ended so; rejected and timeout are errors too.")
+    ] = None,
+    text: Annotated[str, typer.Option("--text", help="Only rows with this in some text column.")] = "",
+    labelled: Annotated[
+        bool | None, typer.Option("--labelled/--unlabelled", help="Only rows with a label, or without one.")
+    ] = None,
+    wrong: Annotated[
+        bool, typer.Option("--wrong", help="Only rows whose label says that the answer was wrong.")
+    ] = False,
+    differing: Annotated[bool, typer.Option("--differing", help="Only rows that a shadow answered otherwise.")] = False,
+    limit: Annotated[int | None, typer.Option("--limit", "-n", min=1, help="Only so many, the newest.")] = None,
     project: ProjectOption = None,
     json: JsonOption = False,
 ) -> None:
     """Write the log of an endpoint, with labels where there are some, to one file.
 
     [dim]Example:[/]  tidegate log export severity -f march.parquet --since 2026-03-01 --until 2026-04-01
+    [dim]Example:[/]  tidegate log export severity -f mistakes.csv --since 7d --wrong
     """
     from rich.progress import Progress
 
+    from tidegate.app import label_options
+    from tidegate.views.log import Filter
     from tidegate.views.log import export as write
 
     layout = Place(project).layout
     start, end = moment_of(since, "--since"), moment_of(until, "--until")
+    wanted = Filter(
+        start=start.timestamp() if start else None, end=end.timestamp() if end else None, version=version, role=role,
+        outcome=outcome.value if outcome else "", where=where, text=text, labelled=labelled, wrong=wrong, differing=differing,
+    )  # fmt: skip
+    rules = label_options(layout, endpoint)[0] if wrong else None
     with Progress(console=note(), transient=True, disable=json) as progress:
         task = progress.add_task(f"exporting {endpoint}", total=None)
         rows = write(
-            layout, endpoint, file, where=where, since=start, until=end, version=version,
+            layout, endpoint, file, wanted, most=limit, rules=rules,
             progress=lambda done, total: progress.update(task, completed=done, total=total),
         )  # fmt: skip
     if json:

@@ -11,7 +11,8 @@ from __future__ import annotations
 
 from tidegate.storage.log.erase import ErasureReport, erase
 from tidegate.views.log_export import export
+from tidegate.views.log_filter import Filter
 from tidegate.views.log_query import query
 from tidegate.views.log_tail import tail
 
-__all__ = ["ErasureReport", "erase", "export", "query", "tail"]
+__all__ = ["ErasureReport", "Filter", "erase", "export", "query", "tail"]

@@ -4,7 +4,6 @@ log."""
 from __future__ import annotations
 
 from collections.abc import Callable
-from datetime import UTC, datetime
 from pathlib import Path
 
 import polars as pl
@@ -12,8 +11,10 @@ from polars.exceptions import PolarsError
 
 from tidegate.errors import InvalidRequest
 from tidegate.metrics.descriptors.dispatch import describe
+from tidegate.metrics.quality.rows import Rules
 from tidegate.storage.layout import Layout
 from tidegate.storage.log.recent import snapshot
+from tidegate.views.log_filter import Filter, fitting
 
 Progress = Callable[[int, int], None]
 """Called with (rows written, rows in all)."""
@@ -25,36 +26,30 @@ def export(
     layout: Layout,
     endpoint: str,
     path: Path | str,
+    wanted: Filter = Filter(),
     *,
-    where: str = "",
-    since: datetime | None = None,
-    until: datetime | None = None,
-    version: str = "",
     labels: bool = True,
+    most: int | None = None,
+    rules: Rules | None = None,
     progress: Progress | None = None,
 ) -> int:
-    """Write the rows that fit to `path`, whole or not at all; how many.
+    """Write the rows that fit to `path`, whole or not at all; how many. Of more than `most` the newest are written.
 
-    `where` is a SQL condition on the log's columns; `since` (included) and `until` (not) are times, UTC where they
-    name no zone. In CSV a list is JSON text. Errors: NotFound for an unknown endpoint, InvalidRequest for a suffix or
-    a condition that can't be read.
+    In CSV a list is JSON text. Errors: NotFound for an unknown endpoint, InvalidRequest for a suffix or a condition that can't
+    be read.
     """
     target = Path(path)
     if target.suffix not in FORMATS:
         raise InvalidRequest(f"{target.name}: the suffix says the format; use one of {', '.join(FORMATS)}")
     found = snapshot(layout, endpoint, describe)
-    rows = found.labelled() if labels else found.predictions
-    if since is not None:
-        rows = rows.filter(pl.col("time") >= _utc(since))
-    if until is not None:
-        rows = rows.filter(pl.col("time") < _utc(until))
-    if version:
-        rows = rows.filter(pl.col("version") == version)
     temporary = target.with_name(f".{target.name}.part")
     try:
-        if where:
-            rows = rows.filter(pl.sql_expr(where))
+        rows = fitting(found, wanted, rules)
         total = int(rows.select(pl.len()).collect(engine="streaming").item())
+        if most is not None and total > most:
+            total, rows = most, _newest(rows, most)
+        if labels and not wanted.needs_labels:
+            rows = rows.join(found.labels(), on=["prediction_id", "row"], how="left")
         rows = _counted(rows, total, progress)
         if target.suffix == ".parquet":
             rows.sink_parquet(temporary, compression="zstd")
@@ -72,8 +67,12 @@ def export(
     return total
 
 
-def _utc(moment: datetime) -> datetime:
-    return moment if moment.tzinfo is not None else moment.replace(tzinfo=UTC)
+def _newest(rows: pl.LazyFrame, count: int) -> pl.LazyFrame:
+    """So many of them, told by their times alone: whole rows are never all in memory."""
+    times = rows.select(pl.col("time").top_k(count)).collect(engine="streaming")["time"]
+    cut = times.min()
+    as_old = int((times == cut).sum())
+    return pl.concat([rows.filter(pl.col("time") > cut), rows.filter(pl.col("time") == cut).head(as_old)])
 
 
 def _counted(rows: pl.LazyFrame, total: int, progress: Progress | None) -> pl.LazyFrame:

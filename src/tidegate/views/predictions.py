@@ -1,6 +1,6 @@
 """Predictions one looks for, and one of them with all that is known of it. Read-only.
 
-    Filter --> the log's newest rows that fit, a page at a time (conditions go down to the files; journal rows are among them)
+    Filter --> the keys of the newest rows that fit --> those rows, whole: a page at a time (journal rows are among them)
     id     --> its rows, the copies that shadows answered, its labels and events
 
 A page is bounded by `limit`, and the next one is asked for with the last row's place: no page gets slower with the log's length
@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import math
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 import polars as pl
@@ -19,32 +19,19 @@ from polars.exceptions import PolarsError
 
 from tidegate.errors import InvalidRequest, NotFound
 from tidegate.metrics.descriptors.dispatch import describe
+from tidegate.metrics.quality.rows import Rules
 from tidegate.storage.layout import Layout
 from tidegate.storage.log.columns import META
+from tidegate.storage.log.feedback import latest_labels
 from tidegate.storage.log.recent import Snapshot, snapshot
+from tidegate.views.log_filter import Filter, fitting
 
-Outcome = Literal["", "ok", "error", "rejected", "timeout"]
-OUTCOMES: tuple[Outcome, ...] = ("", "ok", "error", "rejected", "timeout")
 LONGEST = 2000
 """Characters of a value that are shown; what is longer says how long it is."""
 MOST = 1000
+KEY = ["time", "prediction_id", "row"]
+DOWN = [True, False, False]
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-
-
-class Filter(msgspec.Struct, frozen=True, kw_only=True):
-    """What is looked for. `start` (included) and `end` (not) in unix seconds; `where` is a SQL condition on the log's columns; `text`
-    is contained in some text column, whatever its case."""
-
-    start: float | None = None
-    end: float | None = None
-    version: str = ""
-    role: str = ""
-    outcome: Outcome = ""
-    where: str = ""
-    text: str = ""
-    labelled: bool | None = None
-    after: str = ""
-    """Where the page before ended: its `next`."""
 
 
 class Found(msgspec.Struct, frozen=True):
@@ -95,28 +82,44 @@ class Opened(msgspec.Struct, frozen=True):
     """Milliseconds by part: queue, model, gateway."""
 
 
-def find(layout: Layout, endpoint: str, wanted: Filter, *, limit: int = 50) -> Page:
-    """The newest that fit. Errors: NotFound for an unknown endpoint, InvalidRequest for a condition that can't be read."""
+def find(layout: Layout, endpoint: str, wanted: Filter, *, rules: Rules | None = None, limit: int = 50) -> Page:
+    """The newest that fit. `rules` are the project's about labels, for `wrong`.
+
+    Errors: NotFound for an unknown endpoint, InvalidRequest for a condition that can't be read.
+    """
     limit = max(1, min(limit, MOST))
     seen = snapshot(layout, endpoint, describe)
     try:
-        rows = (
-            _fitting(seen, wanted)
-            .sort("time", "prediction_id", "row", descending=[True, False, False])
-            .head(limit)
-            .collect(engine="streaming")
-        )
+        rows = fitting(seen, wanted, rules)
+        if wanted.after:
+            rows = rows.filter(_after(wanted.after))
+        keys = rows.select(KEY).sort(KEY, descending=DOWN).head(limit).collect(engine="streaming")
     except PolarsError as exc:
         first = str(exc).partition("\n")[0]
         raise InvalidRequest(
             f'where: {first}. It is a condition on the log\'s columns, such as "age > 40 and status = 200"'
         ) from exc
-    found = [_found(row, seen) for row in rows.iter_rows(named=True)]
+    found = [_found(row, seen) for row in _whole(seen, keys).iter_rows(named=True)]
     if len(found) < limit:
         return Page(found, "")
-    last = rows.row(-1, named=True)
+    last = keys.row(-1, named=True)
     micros = (last["time"] - _EPOCH) // timedelta(microseconds=1)
     return Page(found, f"{micros}.{last['row']}.{last['prediction_id']}")
+
+
+def _whole(seen: Snapshot, keys: pl.DataFrame) -> pl.DataFrame:
+    """All columns of a few rows, with their labels: read from where they lie in time, and from nowhere else."""
+    if keys.is_empty():
+        return keys
+    first, last = keys["time"].min(), keys["time"].max()
+    rows = seen.predictions.filter(pl.col("time").is_between(first, last)).join(keys.lazy(), on=KEY, how="semi")
+    said = seen.feedback.filter(pl.col("prediction_id").is_in(keys["prediction_id"].unique().implode()))
+    labels = latest_labels(said)
+    return (
+        rows.join(labels, on=["prediction_id", "row"], how="left")
+        .sort(KEY, descending=DOWN)
+        .collect(engine="streaming")
+    )
 
 
 def open_one(layout: Layout, endpoint: str, id: str) -> Opened:
@@ -124,6 +127,8 @@ def open_one(layout: Layout, endpoint: str, id: str) -> Opened:
     seen = snapshot(layout, endpoint, describe)
     mine = pl.col("prediction_id") == id
     rows = seen.labelled()
+    if "mirror_of" not in seen.predictions.collect_schema():  # a log from before there were shadows
+        rows = rows.with_columns(mirror_of=pl.lit(None, pl.String))
     frame = rows.filter(mine | (pl.col("mirror_of") == id)).sort("row").collect(engine="streaming")
     own = frame.filter(mine)
     if not own.is_empty() and own["mirror_of"][0] is not None:  # itself a copy: beside what callers got
@@ -147,39 +152,6 @@ def open_one(layout: Layout, endpoint: str, id: str) -> Opened:
     )
 
 
-def _fitting(seen: Snapshot, wanted: Filter) -> pl.LazyFrame:
-    rows = seen.labelled()
-    schema = seen.predictions.collect_schema()
-    if wanted.start is not None:
-        rows = rows.filter(pl.col("time") >= _moment(wanted.start, "start"))
-    if wanted.end is not None:
-        rows = rows.filter(pl.col("time") < _moment(wanted.end, "end"))
-    if wanted.after:
-        rows = rows.filter(_after(wanted.after))
-    if wanted.version:
-        rows = rows.filter(pl.col("version") == wanted.version)
-    if wanted.role:
-        rows = rows.filter(pl.col("role") == wanted.role)
-    if wanted.outcome:
-        rows = rows.filter(_outcome(wanted.outcome))
-    if wanted.labelled is not None:
-        known = pl.col("label").is_not_null() | pl.col("label_text").is_not_null()
-        rows = rows.filter(known if wanted.labelled else ~known)
-    if wanted.text:
-        texts = [name for name, kind in schema.items() if kind == pl.String and (name not in META or name == "error")]
-        needle = wanted.text.lower()
-        rows = rows.filter(
-            pl.any_horizontal(
-                [pl.col(name).str.to_lowercase().str.contains(needle, literal=True).fill_null(False) for name in texts]
-            )
-            if texts
-            else pl.lit(False)
-        )
-    if wanted.where:
-        rows = rows.filter(pl.sql_expr(wanted.where))
-    return rows
-
-
 def _after(mark: str) -> pl.Expr:
     """What comes after a place: rows of one request share their time."""
     micros, _, rest = mark.partition(".")
@@ -189,17 +161,6 @@ def _after(mark: str) -> pl.Expr:
     moment, mine = pl.lit(_EPOCH + timedelta(microseconds=int(micros))), pl.col("prediction_id")
     same = (mine > id) | ((mine == id) & (pl.col("row") > int(row)))
     return (pl.col("time") <= moment) & ((pl.col("time") < moment) | same)
-
-
-def _outcome(outcome: Outcome) -> pl.Expr:
-    status = pl.col("status")
-    if outcome == "ok":
-        return status < 400
-    if outcome == "rejected":
-        return status.is_in([429, 503])
-    if outcome == "timeout":
-        return status.is_in([408, 504])
-    return status >= 400
 
 
 def _found(row: dict[str, Any], seen: Snapshot) -> Found:
@@ -259,10 +220,3 @@ def _plain(value: Any) -> Any:
     if isinstance(value, dict):
         return {str(name): _plain(each) for name, each in value.items()}
     return value if value is None or isinstance(value, (int, bool)) else str(value)
-
-
-def _moment(seconds: float, name: str) -> datetime:
-    try:
-        return datetime.fromtimestamp(seconds, UTC)
-    except (OverflowError, ValueError, OSError) as exc:
-        raise InvalidRequest(f"{name}: {seconds!r} is no time; it is unix seconds") from exc

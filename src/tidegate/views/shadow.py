@@ -22,7 +22,7 @@ from tidegate.errors import NotFound
 from tidegate.stats.sequences import rate_bounds
 from tidegate.storage.layout import Layout
 from tidegate.storage.log.columns import META, Column, ColumnBook
-from tidegate.storage.log.recent import snapshot
+from tidegate.storage.log.recent import Snapshot, snapshot
 from tidegate.views.slices import Slice, worst_slices
 
 RTOL, ATOL = 1e-3, 1e-6
@@ -188,6 +188,35 @@ def diff(
         quality=_quality(joined, found.labels(), outputs),
         examples=_examples(joined, inputs, outputs, examples),
     )  # fmt: skip
+
+
+def differing(seen: Snapshot, rows: pl.LazyFrame) -> pl.LazyFrame:
+    """prediction_id and row of those of `rows` that a shadow answered otherwise: numbers by RTOL and ATOL, all else exactly."""
+    have = rows.collect_schema()
+    if "mirror_of" not in have:
+        return pl.LazyFrame(schema={"prediction_id": pl.String, "row": have["row"]})
+    outputs = _sides(seen.book, have.names())[1]
+    copies = seen.predictions.filter(
+        (pl.col("role") == "shadow") & (pl.col("status") == 200) & pl.col("mirror_of").is_not_null()
+    ).select(
+        pl.col("mirror_of").alias("prediction_id"), "row", *(pl.col(c.name).alias(f"_out_{c.name}") for c in outputs)
+    )  # fmt: skip
+    # An output that the caller didn't ask for is in the copy alone.
+    apart = [pl.col(c.name).is_not_null() & _unlike(c.name, have[c.name]) for c in outputs]
+    return (
+        rows.filter(pl.col("status") == 200)
+        .select("prediction_id", "row", *(c.name for c in outputs))
+        .join(copies, on=["prediction_id", "row"], how="inner")
+        .filter(pl.any_horizontal(apart) if apart else pl.lit(False))
+        .select("prediction_id", "row")
+    )
+
+
+def _unlike(name: str, kind: pl.DataType) -> pl.Expr:
+    stable, canary = pl.col(name), pl.col(f"_out_{name}")
+    if not kind.is_float():
+        return stable.ne_missing(canary)
+    return stable.ne_missing(canary) & ~((canary - stable).abs() <= ATOL + RTOL * stable.abs()).fill_null(False)
 
 
 def _advice(nothing: str, endpoint: str, canary: str) -> str:

@@ -2,7 +2,6 @@
 
 import itertools
 import threading
-from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
@@ -18,7 +17,7 @@ from tidegate.storage.layout import Layout
 from tidegate.storage.log.tables import predictions, writing
 from tidegate.storage.options import LogOptions
 from tidegate.types.inference import Signature, TensorSpec
-from tidegate.views.log import erase, export, query, tail
+from tidegate.views.log import Filter, erase, export, query, tail
 
 OPTIONS = LogOptions.model_validate({"blobSize": 500})
 
@@ -94,11 +93,10 @@ def test_export(layout: Layout, tmp_path: Path, suffix: str) -> None:
     ingest(layout)
     write(layout, records[7:])
     told: list[tuple[int, int]] = []
-    since = datetime.fromtimestamp(START / 1e9 + 3, UTC)
-    until = datetime.fromtimestamp(START / 1e9 + 9, UTC).replace(tzinfo=None)
     path = tmp_path / f"out{suffix}"
     count = export(
-        layout, "loan", path, where="latency_us > 10", since=since, until=until, version="1",
+        layout, "loan", path,
+        Filter(where="latency_us > 10", start=START / 1e9 + 3, end=START / 1e9 + 9, version="1"),
         progress=lambda done, total: told.append((done, total)),
     )  # fmt: skip
     assert count == 3
@@ -116,7 +114,7 @@ def test_export_refuses(layout: Layout, tmp_path: Path) -> None:
     with pytest.raises(InvalidRequest, match=r"\.parquet, \.csv, \.ndjson"):
         export(layout, "loan", tmp_path / "out.xlsx")
     with pytest.raises(InvalidRequest, match="nothere"):
-        export(layout, "loan", tmp_path / "out.csv", where="nothere = 1")
+        export(layout, "loan", tmp_path / "out.csv", Filter(where="nothere = 1"))
 
 
 SECRET = "u-17-Ζωή"

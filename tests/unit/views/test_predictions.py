@@ -13,7 +13,8 @@ from tidegate.errors import InvalidRequest, NotFound
 from tidegate.labelling import SLOT, add_label, read_value
 from tidegate.storage.layout import Layout
 from tidegate.storage.state import StateStore
-from tidegate.views.predictions import LONGEST, Filter, find, open_one
+from tidegate.views.log_filter import Filter
+from tidegate.views.predictions import LONGEST, find, open_one
 
 SECOND = 1_000_000_000
 EVIL = "<img src=x onerror=alert(1)>{{7*7}}</script>"

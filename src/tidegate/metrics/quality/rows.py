@@ -134,6 +134,18 @@ def labelled(rows: pl.DataFrame, roles: Roles) -> Labelled:
     )
 
 
+def wrong(rows: pl.DataFrame, roles: Roles) -> pl.Series:
+    """A truth a row: whether its label says that the class or text that was answered is wrong. Without label or answer: not."""
+    place = "_place"
+    numbered = rows.with_row_index(place)
+    needed = [name for name in roles.columns if name in rows.columns]
+    have = numbered.filter(pl.col("label").is_not_null() | pl.col("label_text").is_not_null()).drop_nulls(needed)
+    judged = labelled(have, roles)
+    found = np.zeros(rows.height, bool)
+    found[have[place].to_numpy()] = np.asarray(judged.truth != judged.answer, bool)
+    return pl.Series(found)
+
+
 def answers(
     rows: pl.DataFrame, roles: Roles
 ) -> tuple[npt.NDArray[Any], npt.NDArray[np.float64] | None, npt.NDArray[np.float64] | None]:
@@ -179,15 +191,16 @@ def _words(series: pl.Series) -> npt.NDArray[Any]:
 
 
 def _as_classes(values: npt.NDArray[Any], roles: Roles) -> npt.NDArray[Any]:
-    """Numbers that stand for the place of a named class become its name."""
+    """Numbers that stand for the place of a named class become its name; people may say one or the other."""
     if not roles.classes or not len(values):
         return values
     known = set(roles.classes)
     places = {str(index): name for index, name in enumerate(roles.classes)}
-    different = set(values.tolist())
-    if different & known or not different <= set(places):
-        return values
-    return np.array([places[value] for value in values.tolist()], object)
+    if known & set(places):  # a class named "1" is not the second one, if any value is a name
+        different = set(values.tolist())
+        if different & known or not different <= set(places):
+            return values
+    return np.array([places.get(value, value) for value in values.tolist()], object)
 
 
 def _floats(rows: pl.DataFrame, name: str) -> npt.NDArray[np.float64]:

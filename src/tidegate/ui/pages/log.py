@@ -1,6 +1,7 @@
 """`/log/{endpoint}`: predictions, newest first; what is looked for stands in the address.
 
 field, window -> address -> views.predictions.find (2 s while it shows the newest; once for an older page) -> table
+                         -> the control API's export, as a file
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from typing import get_args
 import msgspec
 from nicegui import ui
 
+from tidegate.app import label_options
 from tidegate.ui.components import (
     Column,
     Row,
@@ -30,6 +32,7 @@ from tidegate.ui.components import (
     words,
 )
 from tidegate.ui.components.cells import Cell
+from tidegate.ui.components.links import with_values
 from tidegate.ui.frame import head, page
 from tidegate.ui.live import live
 from tidegate.ui.pages._endpoints import with_profiles
@@ -37,8 +40,10 @@ from tidegate.ui.project import layout
 from tidegate.ui.url import query, with_query
 from tidegate.ui.window import Window
 from tidegate.ui.window import window as window_of
-from tidegate.views.predictions import OUTCOMES, Filter, Found, Outcome, Page, find
+from tidegate.views.log_filter import OUTCOMES, Filter, Outcome
+from tidegate.views.predictions import Found, Page, find
 
+WRONG, DIFFERING = "wrong", "differs"
 ROLES = (
     ("", "all roles"),
     ("stable", "stable"),
@@ -48,7 +53,14 @@ ROLES = (
     ("human", "human"),
 )
 SAID = {"": "all outcomes", "ok": "answered", "error": "failed", "rejected": "refused", "timeout": "timed out"}
-LABELS = (("", "with and without label"), ("yes", "with a label"), ("no", "without a label"))
+LABELS = (
+    ("", "with and without label"),
+    ("yes", "with a label"),
+    ("no", "without a label"),
+    (WRONG, "wrong by its label"),
+)
+SHADOWS = (("", "any"), (DIFFERING, "answered otherwise"))
+FORMATS = ("csv", "ndjson", "parquet")
 PAGE = 50
 
 
@@ -72,6 +84,7 @@ def log() -> None:
 def log_of(endpoint: str) -> None:
     head().path(("Log", "/log"))
     window, after = window_of("24h"), query("after")
+    asked = _asked(window, after)
     known = with_profiles()
     if len(known) > 1:
         tabs([(name, to("log", name), name == endpoint) for name in known])
@@ -95,6 +108,7 @@ def log_of(endpoint: str) -> None:
             on_value=_goes("outcome"),
         )
         field("Labels", query("labelled"), kind="select", options=LABELS, on_value=_goes("labelled"))
+        field("Shadow", query("shadow"), kind="select", options=SHADOWS, on_value=_goes("shadow"))
     with card(flush=True).classes("tg-log"):
         rows = table(
             [
@@ -113,8 +127,10 @@ def log_of(endpoint: str) -> None:
         if after:
             link("Newest", with_query(after=""))
         older = button("Older", kind="quiet")
+        text("Take away what is found:", "tg-note")
+        for format in FORMATS:
+            link(format, _file(endpoint, asked, format))
     older.set_visibility(False)
-    asked = _asked(window, after)
     where_next = {"after": ""}
     older.on("click", lambda _: ui.navigate.to(with_query(after=where_next["after"])))
 
@@ -124,21 +140,14 @@ def log_of(endpoint: str) -> None:
         where_next["after"] = found.next
 
     def question() -> Page:
-        return find(layout(), endpoint, msgspec.structs.replace(asked, start=window.moved().start), limit=PAGE)
+        rules = label_options(layout(), endpoint)[0] if asked.wrong else None
+        moved = msgspec.structs.replace(asked, start=window.moved().start)
+        return find(layout(), endpoint, moved, rules=rules, limit=PAGE)
 
-    key = (
-        "log",
-        endpoint,
-        after,
-        window.name or (window.start, window.end),
-        asked.version,
-        asked.role,
-        asked.outcome,
-        asked.where,
-        asked.text,
-        asked.labelled,
-    )
-    live(question, draw, key=key, every=60.0 if after or not window.live else 2.0)
+    shown_window = window.name or (window.start, window.end)
+    key = ("log", endpoint, shown_window, msgspec.structs.replace(asked, start=None))
+    joined = asked.wrong or asked.differing
+    live(question, draw, key=key, every=60.0 if after or not window.live else 15.0 if joined else 2.0)
     text("j and k walk the rows, Enter opens one. What was answered a moment ago is among them.", "tg-note tg-no-print")
 
 
@@ -158,7 +167,16 @@ def _asked(window: Window, after: str) -> Filter:
         where=query("where"),
         text=query("text"),
         labelled={"yes": True, "no": False}.get(query("labelled")),
+        wrong=query("labelled") == WRONG,
+        differing=query("shadow") == DIFFERING,
     )
+
+
+def _file(endpoint: str, asked: Filter, format: str) -> str:
+    """The control API's address of what is found, as a file."""
+    without = "false" if asked.labelled is False else asked.labelled
+    given = {**msgspec.structs.asdict(asked), "labelled": without, "after": "", "format": format}
+    return with_values(to("api", "log", endpoint, "export"), given)
 
 
 def _row(endpoint: str, one: Found) -> Row:
