@@ -109,6 +109,10 @@ def log_of(endpoint: str) -> None:
         )
         field("Labels", query("labelled"), kind="select", options=LABELS, on_value=_goes("labelled"))
         field("Shadow", query("shadow"), kind="select", options=SHADOWS, on_value=_goes("shadow"))
+    with box("tg-row tg-no-print"):
+        text("Take away what is found, as", "tg-note")
+        for format in FORMATS:
+            link(format, _file(endpoint, asked, format))
     with card(flush=True).classes("tg-log"):
         rows = table(
             [
@@ -127,9 +131,6 @@ def log_of(endpoint: str) -> None:
         if after:
             link("Newest", with_query(after=""))
         older = button("Older", kind="quiet")
-        text("Take away what is found:", "tg-note")
-        for format in FORMATS:
-            link(format, _file(endpoint, asked, format))
     older.set_visibility(False)
     where_next = {"after": ""}
     older.on("click", lambda _: ui.navigate.to(with_query(after=where_next["after"])))
