@@ -7,6 +7,7 @@ value -> gateway.feedback (the same checks, the same line) -> journal, slot `web
 from __future__ import annotations
 
 import asyncio
+import re
 from contextlib import closing
 from typing import Any
 
@@ -20,6 +21,9 @@ from tidegate.storage.state import StateStore
 
 SLOT = "web"
 """Of the journal: gateways have their own; a slot has one writer, the web process."""
+
+_NUMBER = re.compile(r"[+-]?(0|[1-9]\d{0,300})(\.\d+)?([eE][+-]?\d{1,2})?")
+"""No `007`, which is a name, and no `nan`."""
 
 _one_at_a_time = asyncio.Lock()
 
@@ -62,15 +66,16 @@ async def add_label(
 
 
 def read_value(text: str) -> bool | float | str:
-    """What a person typed: a number, a truth, or a text.
+    """What a person typed: a number, a truth, or a text; in quotes a text in any case. Errors: InvalidRequest for nothing.
 
-    >>> read_value("3"), read_value("true"), read_value("spam")
-    (3.0, True, 'spam')
+    >>> read_value("3"), read_value("true"), read_value("spam"), read_value('"3"'), read_value("007")
+    (3.0, True, 'spam', '3', '007')
     """
     words = text.strip()
+    if len(words) > 1 and words[0] == words[-1] == '"':
+        return words[1:-1]
+    if not words:
+        raise InvalidRequest('value: say what the right answer was; an empty text is ""')
     if words.lower() in ("true", "false"):
         return words.lower() == "true"
-    try:
-        return float(words)
-    except ValueError:
-        return words
+    return float(words) if _NUMBER.fullmatch(words) else words

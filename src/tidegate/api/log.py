@@ -169,6 +169,24 @@ def open_one(request: Request, endpoint: Name, id: Id, actor: Viewer) -> dict[st
     return found
 
 
+@router.get("/log/{endpoint}/predictions/{id}/payload", response_class=Response)
+def payload(
+    request: Request,
+    endpoint: Name,
+    id: Id,
+    actor: Viewer,
+    column: Annotated[str, Query(min_length=1, max_length=200, description="The log's column")],
+    row: Annotated[int, Query(ge=0, le=2**31 - 1, description="Which instance of the request")] = 0,
+) -> Response:
+    """One value, whole: a picture or recording as what it is, all else as bytes to save."""
+    from tidegate.views.payloads import payload
+
+    found = payload(control_of(request).layout, endpoint, id, column, row)
+    if found.type:
+        return Response(found.data, media_type=found.type)
+    return Response(found.data, media_type="application/octet-stream", headers={"content-disposition": "attachment"})
+
+
 @router.post("/log/{endpoint}/predictions/{id}/label", status_code=201)
 async def label(request: Request, endpoint: Name, id: Id, body: LabelRequest, actor: Operator) -> LabelAnswer:
     """Say what the right answer was. Programs that know many send them to the gateway's feedback address instead."""

@@ -25,6 +25,7 @@ from tidegate.storage.log.columns import META
 from tidegate.storage.log.feedback import latest_labels
 from tidegate.storage.log.recent import Snapshot, snapshot
 from tidegate.views.log_filter import Filter, fitting
+from tidegate.views.payloads import Media, media
 
 LONGEST = 2000
 """Characters of a value that are shown; what is longer says how long it is."""
@@ -80,6 +81,8 @@ class Opened(msgspec.Struct, frozen=True):
     record: dict[str, Any]
     spent: dict[str, float]
     """Milliseconds by part: queue, model, gateway."""
+    media: list[Media] = []
+    """Pictures and recordings among the instances' values."""
 
 
 def find(layout: Layout, endpoint: str, wanted: Filter, *, rules: Rules | None = None, limit: int = 50) -> Page:
@@ -149,7 +152,12 @@ def open_one(layout: Layout, endpoint: str, id: str) -> Opened:
         [_said(row) for row in told.iter_rows(named=True)],
         record,
         _spent(first),
+        [one for row in own.iter_rows(named=True) for one in _media(layout, row)],
     )
+
+
+def _media(layout: Layout, row: dict[str, Any]) -> list[Media]:
+    return media(layout, row["row"], {name: value for name, value in row.items() if name not in META})
 
 
 def _after(mark: str) -> pl.Expr:

@@ -131,4 +131,7 @@ def test_what_does_not_exist_is_not_labelled(log: Layout) -> None:
 
 
 def test_what_a_person_types() -> None:
-    assert [read_value(text) for text in (" 3 ", "True", "no", "")] == [3.0, True, "no", ""]
+    typed = (" 3 ", "True", "no", '""', '"1"', "007", "-1.5e3", "nan", "1e999")
+    assert [read_value(text) for text in typed] == [3.0, True, "no", "", "1", "007", -1500.0, "nan", "1e999"]
+    with pytest.raises(InvalidRequest, match="value"):
+        read_value("  ")

@@ -30,10 +30,12 @@ from tidegate.ui.live import forget, live
 from tidegate.ui.pages.log import shown
 from tidegate.ui.project import layout
 from tidegate.ui.who import who
+from tidegate.views.payloads import Media
 from tidegate.views.predictions import Found, Opened, open_one
 
 MOST = 200
 """Rows of one request that are shown."""
+MOST_MEDIA = 24
 NAMES = {
     "time": "answered",
     "subject": "subject",
@@ -64,7 +66,9 @@ def prediction(endpoint: str, id: str) -> None:
             for name, words in (("queue", "Waited"), ("model", "In the model"), ("gateway", "Everywhere else"))
         }
     with box("tg-split"):
-        with box("tg-stack"):
+        with box("tg-stack tg-values"):
+            if first.media:
+                _media(endpoint, id, first.media)
             with card("Outputs", flush=True, note="stable and what shadows answered to the same request"):
                 outputs = table(
                     [
@@ -77,7 +81,7 @@ def prediction(endpoint: str, id: str) -> None:
                 )
             with card("Inputs", flush=True):
                 inputs = table([Column("row", "Row", num=True), Column("name", "Input"), Column("value", "Value")])
-        with box("tg-stack"):
+        with box("tg-stack tg-values"):
             with card("Record"):
                 record = facts()
             with card("Labels and events", flush=True):
@@ -85,7 +89,8 @@ def prediction(endpoint: str, id: str) -> None:
                     [Column("when", "When"), Column("what", "What"), Column("value", "Value"), Column("by", "By")],
                     empty="None has come yet.",
                 )
-            text("Payloads that are kept apart (images, recordings) stand in the log as their digest.", "tg-note")
+
+    seen = {(one.row, one.column): words(f"{one.type or 'not kept'}, {_size(one)}") for one in first.media}
 
     def draw(found: Opened) -> None:
         one = found.rows[0]
@@ -98,7 +103,10 @@ def prediction(endpoint: str, id: str) -> None:
             figure.show(found.spent.get(name))
         inputs.fill(
             [
-                Row(f"{each.row} {name}", {"row": each.row, "name": name, "value": _value(value)})
+                Row(
+                    f"{each.row} {name}",
+                    {"row": each.row, "name": name, "value": seen.get((each.row, name)) or _value(value)},
+                )
                 for each in found.rows[:MOST]
                 for name, value in each.inputs.items()
             ]
@@ -125,6 +133,28 @@ def prediction(endpoint: str, id: str) -> None:
         )
 
     live(lambda: open_one(layout(), endpoint, id), draw, key=("prediction", endpoint, id), every=5.0)
+
+
+def _media(endpoint: str, id: str, found: list[Media]) -> None:
+    """What can be seen or heard. The browser gets it by the API, as what its first bytes say it is."""
+    with card("Pictures and recordings"), box("tg-media"):
+        for one in found[:MOST_MEDIA]:
+            name = f"{one.column}, row {one.row}" if one.row else one.column
+            with box("", "figure"):
+                source = to("api", "log", endpoint, "predictions", id, "payload", column=one.column, row=one.row)
+                if not one.type:
+                    text("The payload is not kept: only its digest is (log.blobs, retention or erasure).", "tg-note")
+                elif one.type.startswith("image/"):
+                    box("", "img", src=source, alt=name, loading="lazy")
+                else:
+                    box("", "audio", src=source, controls=True, preload="none", aria_label=name)
+                text(f"{name} · {_size(one)}", "tg-note", "figcaption")
+        if len(found) > MOST_MEDIA:
+            text(f"{len(found) - MOST_MEDIA} more are in the inputs.", "tg-note")
+
+
+def _size(one: Media) -> str:
+    return f"{max(1, round(one.size / 1000)):,} kB"
 
 
 def _outputs(one: Found, copies: list[Found]) -> list[Row]:
@@ -160,7 +190,7 @@ async def _label(endpoint: str, id: str, rows: int) -> None:
             "value",
             "The right answer",
             required=True,
-            hint="A number, true or false, or a text: what labels of this endpoint are.",
+            hint='A number, true or false, or a text. A text that looks like a number goes in quotes: "1".',
         )
     ]
     if rows > 1:
@@ -174,8 +204,7 @@ async def _label(endpoint: str, id: str, rows: int) -> None:
     if answer is None:
         return
     who().must("operate")
-    await add_label(
-        layout(), endpoint, id, read_value(str(answer["value"])), row=int(answer.get("row") or 0), actor=who().actor
-    )
+    value = read_value(str(answer["value"]))
+    await add_label(layout(), endpoint, id, value, row=int(answer.get("row") or 0), actor=who().actor)
     say("Labelled.")
     forget()
