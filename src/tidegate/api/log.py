@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-import threading
 import time
 from pathlib import Path as FilePath
 from typing import Annotated, Any, Literal
@@ -21,15 +20,16 @@ from starlette.background import BackgroundTask
 from tidegate.api.bodies import EraseAnswer, EraseRequest, QueryAnswer, QueryRequest
 from tidegate.api.errors import RESPONSES
 from tidegate.api.params import Admin, Name, Operator, Viewer
+from tidegate.api.slots import Slots
 from tidegate.api.state import control_of
-from tidegate.errors import Overloaded
 
 router = APIRouter(prefix="/api", responses=RESPONSES, tags=["log"])
 
 DAY = 86400.0
 MOST = 1_000_000
 """Rows of an export over HTTP."""
-_EXPORTS = threading.BoundedSemaphore(2)
+_EXPORTS = Slots(2, "two exports are being written", retry_after=5.0)
+_REBUILD = Slots(1, "profiles are being made again", retry_after=30.0)
 _TYPES = {"csv": "text/csv", "ndjson": "application/x-ndjson", "parquet": "application/vnd.apache.parquet"}
 Id = Annotated[str, Path(min_length=1, max_length=200)]
 Short = Annotated[str, Query(max_length=200)]
@@ -64,6 +64,16 @@ def tail(request: Request, endpoint: Name, actor: Viewer, count: Annotated[int, 
     from tidegate.views.log import tail as newest
 
     return _json(list(newest(control_of(request).layout, endpoint, count=count)))
+
+
+@router.post("/log/{endpoint}/rebuild")
+def rebuild(request: Request, endpoint: Name, actor: Operator) -> dict[str, Any]:
+    """Make the endpoint's profiles again from its log, beside what runs. Answers when it is done: seconds for each million rows."""
+    from tidegate.ingest.rebuild import rebuild as make_again
+
+    with _REBUILD:
+        found: dict[str, Any] = msgspec.to_builtins(make_again(control_of(request).layout, endpoint))
+    return found
 
 
 @router.post("/log/erase")
@@ -139,9 +149,7 @@ def export(
     from tidegate.app import label_options
     from tidegate.views.log import export as write
 
-    if not _EXPORTS.acquire(blocking=False):
-        raise Overloaded("two exports are being written; try again soon", retry_after=5.0)
-    try:
+    with _EXPORTS:
         layout = control_of(request).layout
         handle, name = tempfile.mkstemp(suffix=f".{format}", prefix="tidegate-export-")
         os.close(handle)
@@ -152,8 +160,6 @@ def export(
         except BaseException:
             file.unlink(missing_ok=True)
             raise
-    finally:
-        _EXPORTS.release()
     return FileResponse(
         file, media_type=_TYPES[format], filename=f"{endpoint}.{format}", headers={"Tidegate-Rows": str(rows)},
         background=BackgroundTask(file.unlink, missing_ok=True),

@@ -1,6 +1,11 @@
-"""GET /metrics for Prometheus. Any key may scrape that may look (`view`); Prometheus sends it as `authorization.credentials`."""
+"""GET /metrics for Prometheus, and a dashboard over it for Grafana.
+
+Any key may scrape that may look (`view`); Prometheus sends it as `authorization.credentials`.
+"""
 
 from __future__ import annotations
+
+from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
@@ -30,3 +35,11 @@ def metrics(request: Request, actor: Viewer) -> Response:
 
     body, content_type = text(collect(control_of(request).layout), request.headers.get("accept", ""))
     return Response(body, media_type=content_type)
+
+
+@router.get("/api/metrics/dashboard")
+def dashboard(actor: Viewer) -> dict[str, Any]:
+    """A Grafana dashboard over these metrics, to be imported there."""
+    from tidegate.exports.dashboard import dashboard as made
+
+    return made()

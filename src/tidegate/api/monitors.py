@@ -14,6 +14,7 @@ from pydantic import Field, ValidationError
 from tidegate.api.bodies import Body, ReasonRequest
 from tidegate.api.errors import RESPONSES
 from tidegate.api.params import Name, Operator, Viewer
+from tidegate.api.slots import Slots
 from tidegate.api.state import control_of
 from tidegate.storage.layout import Layout
 from tidegate.types.monitoring import Monitor
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 router = APIRouter(prefix="/api", responses=RESPONSES, tags=["monitors"])
 
+_PROOF = Slots(1, "a proof runs already", retry_after=30.0)
 Id = Annotated[str, Query(max_length=500, description="ENDPOINT/METRIC")]
 Endpoint = Annotated[str | None, Query(max_length=100, description="All by default")]
 Days = Annotated[float, Query(gt=0, le=3650, description="How far back to look")]
@@ -103,6 +105,22 @@ def adaptations(request: Request, actor: Viewer, endpoint: Endpoint = None) -> l
     from tidegate.monitoring.past import adaptations as found
 
     return _plain(found(control_of(request).layout, endpoint))  # type: ignore[no-any-return]
+
+
+@router.post("/monitors/prove")
+def prove(
+    request: Request,
+    actor: Operator,
+    endpoint: Endpoint = None,
+    runs: Annotated[int, Query(ge=1, le=100, description="How many permutations")] = 5,
+    rows: Annotated[int, Query(ge=400, le=1_000_000, description="The newest rows of the log to use")] = 100_000,
+    seed: Annotated[int, Query(ge=0, le=2**31 - 1, description="The same seed, the same replay")] = 0,
+) -> list[dict[str, Any]]:
+    """The project's own history as A/A: its rows in random order, where every alarm is a false one. Takes seconds a run."""
+    from tidegate.monitoring.past import proofs
+
+    with _PROOF:
+        return _plain(list(proofs(control_of(request).layout, endpoint, runs=runs, rows=rows, seed=seed)))  # type: ignore[no-any-return]
 
 
 @router.put("/endpoints/{endpoint}/monitors")

@@ -71,9 +71,24 @@ def audit(
     actor: Viewer,
     limit: Annotated[int, Query(ge=1, le=10_000)] = 100,
     since: Annotated[float, Query(ge=0, le=1e12, description="Unix seconds")] = 0.0,
+    action: Annotated[str, Query(max_length=200, description="This action alone, such as `rollout abort`")] = "",
+    find: Annotated[str, Query(max_length=200, description="Contained in who, what or on what")] = "",
+    before: Annotated[int, Query(ge=0, le=2**62, description="Older than the entry with this id: the next page")] = 0,
 ) -> list[AuditView]:
     """Who changed what, newest first."""
-    return [AuditView(**_plain(entry)) for entry in control_of(request).store.audit(limit, since)]
+    entries = control_of(request).store.audit(limit, since, action=action, find=find, before=before)
+    return [AuditView(**_plain(entry)) for entry in entries]
+
+
+@router.get("/schema", tags=["project"])
+def schema(actor: Viewer) -> dict[str, Any]:
+    """The JSON Schema of the project file."""
+    import json
+
+    from tidegate.config import schema_json
+
+    found: dict[str, Any] = json.loads(schema_json())
+    return found
 
 
 @router.get("/keys", tags=["keys"])

@@ -64,12 +64,13 @@ def status(
 def audit(
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="How many, newest first.")] = 30,
     since: Annotated[str | None, typer.Option("--since", help="Only of the last such time, as 2h or 7d.")] = None,
+    find: Annotated[str, typer.Option("--find", help="Only with this in who, what or on what.")] = "",
     project: ProjectOption = None,
     json: JsonOption = False,
 ) -> None:
     """Show who changed what, newest first; --json has each change before and after.
 
-    [dim]Example:[/]  tidegate audit --since 7d
+    [dim]Example:[/]  tidegate audit --since 7d --find rollout
     """
     from tidegate.cli.project import parse_seconds
     from tidegate.storage.state import StateStore
@@ -79,11 +80,11 @@ def audit(
     entries = []
     if (place.layout.root / "state.db").exists():
         with closing(StateStore(place.layout)) as store:
-            entries = store.audit(limit, start)
+            entries = store.audit(limit, start, find=find)
     if json:
         print_json(entries)
     elif not entries:
-        out().print("nothing was changed yet" if not since else "nothing was changed in that time")
+        out().print("nothing was changed yet" if not since and not find else "no change like that is found")
     else:
         rows = [(moment(e.time), e.actor, e.action, e.target) for e in entries]
         out().print(table(("when", "who", "what", "on"), rows))

@@ -34,6 +34,8 @@ class ProfileOptions(Options):
 class Retention(Options):
     """How long profiles are kept."""
 
-    minutes: Duration = Field(86400.0, description="Profiles of a minute.")
-    hours: Duration = Field(7776000.0, description="Profiles of an hour.")
-    days: Duration = Field(157680000.0, description="Profiles of a day.")
+    minutes: Duration = Field(
+        86400.0, ge=7200, description="Profiles of a minute: two hours or more, to make hours of."
+    )
+    hours: Duration = Field(7776000.0, ge=172800, description="Profiles of an hour: two days or more, to make days of.")
+    days: Duration = Field(157680000.0, ge=604800, description="Profiles of a day: a week or more.")

@@ -14,7 +14,7 @@ import time
 from typing import Any
 
 import msgspec
-from sqlalchemy import Connection, delete, insert, select, update
+from sqlalchemy import Connection, delete, insert, or_, select, update
 from sqlalchemy.exc import IntegrityError
 
 from tidegate.errors import Conflict, NotFound, StateError
@@ -212,12 +212,21 @@ class StateStore(Database):
         with self._write() as connection:
             add_audit(connection, actor, action, target, before, after)
 
-    def audit(self, limit: int = 100, since: float = 0.0, *, action: str = "") -> list[AuditEntry]:
-        """Newest first, at or after `since`; of one action where it is named."""
+    def audit(
+        self, limit: int = 100, since: float = 0.0, *, action: str = "", find: str = "", before: int = 0
+    ) -> list[AuditEntry]:
+        """Newest first, at or after `since`; of one action where it is named; with `find` in who, what or on what, whatever its case;
+        older than entry `before`, for the next page."""
         t = schema.audit.c
         query = select(schema.audit).where(t.time >= since).order_by(t.id.desc()).limit(limit)
         if action:
             query = query.where(t.action == action)
+        if find:
+            query = query.where(
+                or_(*(column.icontains(find, autoescape=True) for column in (t.actor, t.action, t.target)))
+            )
+        if before:
+            query = query.where(t.id < before)
         with self._read() as connection:
             rows = connection.execute(query).mappings().all()
         return [

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import msgspec
 
 from tidegate.errors import StateError
 from tidegate.notify.dispatch import ChannelStatus
+from tidegate.notify.urls import mask
 from tidegate.storage.layout import Layout
 
 
@@ -35,8 +38,19 @@ def configured(layout: Layout) -> tuple[str, list[Configured]]:
 
 
 def statuses(layout: Layout) -> list[ChannelStatus]:
-    """How each channel fares, by the monitor process; none where it hasn't started."""
+    """How each channel fares, by the monitor process. One that the project names and that wasn't in use yet has sent nothing."""
     try:
-        return msgspec.json.decode((layout.run / "notify.json").read_bytes(), type=list[ChannelStatus])
+        used = msgspec.json.decode((layout.run / "notify.json").read_bytes(), type=list[ChannelStatus])
     except (OSError, msgspec.MsgspecError):
-        return []
+        used = []
+    try:
+        named = [ChannelStatus(mask(one.to), one.for_) for one in configured(layout)[1]]
+    except StateError:
+        named = []
+    there = Counter((one.to, one.for_) for one in used)
+    for one in named:
+        if there[one.to, one.for_]:
+            there[one.to, one.for_] -= 1
+        else:
+            used.append(one)
+    return used

@@ -107,6 +107,23 @@ def test_audit_by_time(store):
     assert len(store.audit(since=entry.time)) == 1
 
 
+def test_audit_by_what_one_looks_for(store):
+    for number in range(6):
+        store.record(f"ui:ann{number % 2}", "label" if number < 4 else "Rollout abort", f"loan/{number}", None, None)
+    store.record("bob", "100%_sure", "x", None, None)
+
+    def found(**wanted):
+        return [entry.target for entry in store.audit(**wanted)]
+
+    assert found(find="ANN1") == ["loan/5", "loan/3", "loan/1"]
+    assert found(find="rollout") == ["loan/5", "loan/4"]
+    assert found(find="100%_") == ["x"] and found(find="1_0") == found(find="%ann%") == []
+    assert found(action="label", find="ann0") == ["loan/2", "loan/0"]
+    page = store.audit(2, find="loan")
+    assert [entry.target for entry in page] == ["loan/5", "loan/4"]
+    assert found(find="loan", before=page[-1].id, limit=3) == ["loan/3", "loan/2", "loan/1"]
+
+
 def test_a_secret_is_made_once(tmp_path):
     layout = Layout(tmp_path)
     one, two = StateStore(layout), StateStore(layout)

@@ -152,14 +152,10 @@ def test_an_export_that_cannot_be_made_is_said_and_leaves_nothing(
         assert answer.status_code == status and said in answer.json()["error"], answer.text
     assert client.get("/api/log/nobody/export").status_code == 404
     assert list(place.iterdir()) == []
-    for _ in range(2):
-        assert routes._EXPORTS.acquire(blocking=False)
-    try:
+    with routes._EXPORTS, routes._EXPORTS:
         answer = client.get("/api/log/loan/export")
         assert answer.status_code == 503 and int(answer.headers["retry-after"]) >= 1
-    finally:
-        for _ in range(2):
-            routes._EXPORTS.release()
+    assert client.get("/api/log/loan/export").status_code == 200
 
 
 def test_a_day_is_written_where_no_time_is_said(client: TestClient) -> None:

@@ -10,6 +10,7 @@ import json
 from typing import Any
 
 import msgspec
+from nicegui import ui
 
 from tidegate.auth.keys import Right
 from tidegate.notify.dispatch import ChannelStatus
@@ -35,7 +36,7 @@ from tidegate.ui.frame import head, page
 from tidegate.ui.live import live
 from tidegate.ui.pages._settings_acts import new_key, revoke, send_test
 from tidegate.ui.project import control, layout
-from tidegate.ui.url import query, set_query, with_query
+from tidegate.ui.url import query, with_query
 from tidegate.ui.who import who
 from tidegate.views.disk import DiskView, Kept, Part
 from tidegate.views.pace import duration
@@ -165,34 +166,30 @@ def _kept(one: Kept) -> str:
 def _audit() -> None:
     found = query("find")
     with box("tg-row"):
-        field("Find", found, kind="search", placeholder="who, what or on what", on_value=lambda value: look(str(value)))
+        field(
+            "Find",
+            found,
+            kind="search",
+            placeholder="who, what or on what",
+            on_value=lambda value: ui.navigate.to(with_query(find=value)),
+        )
     with card("What was changed", flush=True, note="newest first; choose one to see before and after"):
         listed = table(
             [Column("time", "When"), Column("actor", "Who"), Column("action", "What"), Column("target", "On what")],
             empty="No change is found.", on_row=lambda key: choose(key),
         )  # fmt: skip
-    state: dict[str, Any] = {"find": found.lower(), "entries": []}
-
-    def redraw() -> None:
-        some = [one for one in state["entries"] if state["find"] in f"{one.actor} {one.action} {one.target}".lower()]
-        listed.fill([_change(one) for one in some])
-
-    def look(value: str) -> None:
-        state["find"] = value.lower()
-        set_query(find=value)
-        redraw()
+    entries: dict[str, AuditEntry] = {}
 
     async def choose(key: str) -> None:
-        for one in state["entries"]:
-            if str(one.id) == key:
-                pairs = [("Before", words(_json(one.before), mono=True)), ("After", words(_json(one.after), mono=True))]
-                await ask(f"{one.action} {one.target}", f"By {one.actor}", facts=pairs, verb="", cancel="Close")
+        one = entries[key]
+        pairs = [("Before", words(_json(one.before), mono=True)), ("After", words(_json(one.after), mono=True))]
+        await ask(f"{one.action} {one.target}", f"By {one.actor}", facts=pairs, verb="", cancel="Close")
 
-    def draw(entries: list[AuditEntry]) -> None:
-        state["entries"] = entries
-        redraw()
+    def draw(newest: list[AuditEntry]) -> None:
+        entries.update((str(one.id), one) for one in newest)
+        listed.fill([_change(one) for one in newest])
 
-    live(lambda: control().store.audit(NEWEST), draw, key="audit")
+    live(lambda: control().store.audit(NEWEST, find=found), draw, key=("audit", found))
 
 
 def _change(one: AuditEntry) -> Row:
