@@ -42,9 +42,7 @@ class ThresholdOptions(Options):
     max: Threshold | None = Field(None, description="An alarm above this.")
     min: Threshold | None = Field(None, description="An alarm below this.")
     for_: Duration = Field(0.0, alias="for", description="It must hold this long.")
-    over: Duration = Field(
-        600.0, gt=0, le=7776000, description="The window that the value is taken over: at most 90 days."
-    )
+    over: Duration = Field(600.0, le=7776000, description="The window that the value is taken over: at most 90 days.")
     clear: Duration = Field(300.0, description="It ends when the value was inside again for this long.")
     margin: float = Field(0.05, ge=0, lt=1, description="Inside means by this share of the threshold.")
     relative_to: RelativeTo = Field(
