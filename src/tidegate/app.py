@@ -30,7 +30,7 @@ from tidegate.storage.layout import Layout, write_atomic
 from tidegate.storage.rollouts import RolloutStore
 from tidegate.storage.state import Desired, StateStore
 from tidegate.types.processes import RunnerSpec
-from tidegate.types.traffic import Arm, EndpointRoute, FieldPolicy
+from tidegate.types.traffic import Arm, EndpointRoute, FieldPolicy, StageRoute
 
 Progress = Callable[[str], None]
 
@@ -305,7 +305,7 @@ def wanted(desired: Desired, store: StateStore, layout: Layout, progress: Progre
     endpoints = [
         EndpointRoute(
             name=name,
-            model=endpoint.model,
+            model=endpoint.model or name,
             arms=[Arm(version, weight) for version, weight in endpoint.split.items()],
             timeout=endpoint.timeout,
             max_queue=endpoint.max_queue,
@@ -317,6 +317,17 @@ def wanted(desired: Desired, store: StateStore, layout: Layout, progress: Progre
             sticky=endpoint.assignment.sticky,
             override=endpoint.assignment.override,
             fallback=endpoint.fallback == "stable",
+            pipeline=[
+                StageRoute(
+                    stage.stage,
+                    f"{name}.{stage.stage}" if stage.model else "",
+                    stage.inputs,
+                    stage.when,
+                    stage.merge,
+                    stage.on_failure,
+                )
+                for stage in endpoint.pipeline
+            ],
         )
         for name, endpoint in project.endpoints.items()
     ]
@@ -352,11 +363,11 @@ def ingest_settings(project: Project) -> MonitoringSettings:
     kept = project.monitoring.retention
     endpoints = {}
     for name, endpoint in project.endpoints.items():
-        versions = project.models[endpoint.model].versions
+        versions = _versions(project, endpoint)
         stable = _most(endpoint.split)
         options = endpoint.monitoring.profiles
         endpoints[name] = EndpointSettings(
-            model=endpoint.model,
+            model=endpoint.model or name,
             stable=stable,
             files={version: given.reference for version, given in versions.items() if given.reference},
             reference=options.reference,
@@ -371,6 +382,11 @@ def ingest_settings(project: Project) -> MonitoringSettings:
     return MonitoringSettings(endpoints, kept.minutes, kept.hours, kept.days)
 
 
+def _versions(project: Project, endpoint: Endpoint) -> dict[str, VersionOptions]:
+    """Those of its model; a pipeline has none of its own."""
+    return project.models[endpoint.model].versions if endpoint.model else {}
+
+
 def _most(split: dict[str, float]) -> str:
     """The version that serves most callers."""
     return max(split, key=lambda version: split[version], default="")
@@ -380,9 +396,9 @@ def monitoring_settings(project: Project, revision: int, url: str) -> Settings:
     """What the monitor process follows."""
     endpoints = {
         name: Watched(
-            model=endpoint.model,
+            model=endpoint.model or name,
             stable=_most(endpoint.split),
-            versions=tuple(project.models[endpoint.model].versions),
+            versions=tuple(_versions(project, endpoint)),
             monitoring=endpoint.monitoring,
         )
         for name, endpoint in project.endpoints.items()

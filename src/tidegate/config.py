@@ -12,15 +12,23 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
-from pydantic import Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    Field,
+    SerializerFunctionWrapHandler,
+    ValidationError,
+    field_validator,
+    model_serializer,
+    model_validator,
+)
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
 from tidegate.errors import ConfigError
 from tidegate.exports.options import TelemetryOptions
 from tidegate.gateway.options import EndpointOptions, ServerOptions
+from tidegate.gateway.pipeline.expressions import condition, merge
 from tidegate.monitoring.ids import parse_id
 from tidegate.monitoring.options import EndpointMonitoring, MonitoringOptions
 from tidegate.plugins import nearest
@@ -31,6 +39,9 @@ from tidegate.storage.options import LogOptions
 from tidegate.types.options import Options
 
 FILE_NAME = "tidegate.yaml"
+STAGE = re.compile(r"[a-z][a-z0-9_]{0,29}")
+INHERITED = ("max_queue", "max_body", "subject", "fields", "on_log_failure", "assignment")
+"""What a stage has from its pipeline where it doesn't say it itself."""
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
 
 
@@ -45,14 +56,69 @@ class ModelOptions(Options):
         return {str(key): item for key, item in value.items()} if isinstance(value, dict) else value
 
 
-class Endpoint(EndpointOptions):
-    """An endpoint, with how a new version takes it over and what is watched."""
+class Served(EndpointOptions):
+    """What is served under a name, with how a new version takes it over and what is watched."""
 
     strategy: StrategyOptions = Field(
         default_factory=StrategyOptions, description="How a new version takes over; by default in the canary's steps."
     )
     monitoring: EndpointMonitoring = Field(
         default_factory=EndpointMonitoring, description="What is watched here, and against what."
+    )
+
+
+class Stage(Served):
+    """One stage of a pipeline: an endpoint of its own (`NAME.STAGE`) with all that one can have, or a merge of the stages before.
+
+    What it doesn't say of callers and of the log is as the pipeline says it.
+    """
+
+    stage: str = Field(description="Its name.")
+    inputs: dict[str, str] = Field(
+        {}, description="Where an input comes from: STAGE.OUTPUT, or an input of the request. By default by its name."
+    )
+    when: str = Field(
+        "",
+        description="Which rows go through it, such as `first.confidence < 0.5 and kind == 'car'`; the others have no output of it.",
+    )
+    merge: dict[str, str] = Field(
+        {},
+        description="Instead of a model: each output as HOW(STAGE.OUTPUT), HOW one of join, list, first, last, count, sum, mean, min, "
+        "max over the items of a row; or coalesce(A, B): the first that is there.",
+    )
+    on_failure: Literal["fail", "skip"] = Field(
+        "fail", description="fail: the request fails with this stage. skip: it goes on without its outputs."
+    )
+
+    @model_serializer(mode="wrap")
+    def _wiring(self, whole: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Its part in the pipeline: all else is in the endpoint that it is (`Project._stages`)."""
+        own = {"model", *(set(Stage.model_fields) - set(Served.model_fields))}
+        own |= {Stage.model_fields[name].alias or name for name in own}
+        return {name: value for name, value in whole(self).items() if name in own}
+
+    @model_validator(mode="after")
+    def _one_or_the_other(self) -> Stage:
+        if bool(self.model) == bool(self.merge):
+            raise ValueError(f"stage {self.stage!r}: name a model, or what to merge")
+        for what, read, texts in (
+            ("when", condition, [self.when] if self.when else []),
+            ("merge", merge, list(self.merge.values())),
+        ):
+            for text in texts:
+                try:
+                    read(text)
+                except ValueError as exc:
+                    raise ValueError(f"{what} of stage {self.stage!r}: {exc}") from exc
+        return self
+
+
+class Endpoint(Served):
+    """A name that callers use: one model, or several in a pipeline."""
+
+    pipeline: list[Stage] = Field(
+        [],
+        description="Stages that a request goes through, in order, instead of one model. Each is an endpoint of its own, NAME.STAGE.",
     )
 
 
@@ -82,7 +148,18 @@ class Project(Options):
                     raise ValueError(
                         f"version name {version!r} of model {model_name!r}: use letters, digits, '.', '_' and '-'"
                     )
+        for name, endpoint in list(self.endpoints.items()):
+            if endpoint.pipeline:
+                self._stages(name, endpoint)
         for name, endpoint in self.endpoints.items():
+            if endpoint.pipeline:
+                continue
+            if not endpoint.model:
+                raise ValueError(
+                    f"endpoints.{name}.model is missing: name the model that answers, or the stages of a pipeline"
+                )
+            if not endpoint.split:
+                raise ValueError(f'endpoints.{name}.split is empty; give at least one version, such as {{"1": 100}}')
             if endpoint.model not in self.models:
                 hint = nearest(endpoint.model, self.models)
                 raise ValueError(f"endpoints.{name}.model: there is no model {endpoint.model!r}.{hint}")
@@ -98,6 +175,51 @@ class Project(Options):
             except ConfigError as exc:
                 raise ValueError(f"endpoints.{name}.strategy: {exc}") from exc
         return self
+
+    def _stages(self, name: str, endpoint: Endpoint) -> None:
+        """Make each stage the endpoint that it is: from here on everything else sees ordinary endpoints. One that is there already stays,
+        as a rollout may have changed it. Errors: ValueError."""
+        where = f"endpoints.{name}.pipeline"
+        if endpoint.model or endpoint.split:
+            raise ValueError(f"endpoints.{name}: it has a pipeline, so model and split belong to its stages")
+        if endpoint.assignment.unit.startswith("input:") or (endpoint.subject or "").startswith("input:"):
+            raise ValueError(
+                f"endpoints.{name}: who a pipeline's request is about comes from a header; write header:NAME"
+            )
+        before: list[str] = []
+        for at, stage in enumerate(endpoint.pipeline):
+            if not STAGE.fullmatch(stage.stage) or stage.stage == "input":
+                raise ValueError(
+                    f"{where}: stage {stage.stage!r}: use small letters, digits and '_', first a letter, and not `input`"
+                )
+            if stage.stage in before:
+                raise ValueError(f"{where}: there are two stages {stage.stage!r}")
+            if stage.merge and not before:
+                raise ValueError(f"{where}: stage {stage.stage!r} merges, and there is no stage before it")
+            before.append(stage.stage)
+            if stage.merge:
+                continue
+            inherited = {key: getattr(endpoint, key) for key in INHERITED if key not in stage.model_fields_set}
+            if "fields" in inherited:
+                renamed = {
+                    mine: endpoint.fields[source] for mine, source in stage.inputs.items() if source in endpoint.fields
+                }
+                inherited["fields"] = {**endpoint.fields, **renamed}
+            if stage.model not in self.models:
+                raise ValueError(
+                    f"{where}: stage {stage.stage!r}: there is no model {stage.model!r}.{nearest(stage.model, self.models)}"
+                )
+            versions = list(self.models[stage.model].versions)
+            known = f"{name}.{stage.stage}" in self.endpoints
+            if not stage.split and not known:
+                if len(versions) != 1:
+                    raise ValueError(
+                        f"{where}: stage {stage.stage!r}: name its split; model {stage.model!r} has versions {', '.join(versions)}"
+                    )
+                inherited["split"] = {versions[0]: 100.0}
+            made = endpoint.pipeline[at] = stage.model_copy(update=inherited)
+            own = {key: getattr(made, key) for key in Served.model_fields}
+            self.endpoints.setdefault(f"{name}.{stage.stage}", Endpoint.model_construct(**own))
 
 
 def load_project(path: Path) -> Project:
@@ -119,6 +241,9 @@ def parse_project(text: str, source: str = FILE_NAME) -> Project:
         raise ConfigError(f"{source} is not valid YAML: {exc}") from exc
     if not isinstance(data, dict):
         raise ConfigError(f"{source}: the file must be a mapping with the keys project, models and endpoints")
+    clash = _clash(data)
+    if clash:
+        raise ConfigError(f"{source}: {clash}")
     try:
         project = Project.model_validate(_text_keys(data))
     except ValidationError as exc:
@@ -134,6 +259,19 @@ def parse_project(text: str, source: str = FILE_NAME) -> Project:
     if wrong:
         raise ConfigError("\n".join(f"{source}: {problem}" for problem in wrong))
     return project
+
+
+def _clash(data: dict[Any, Any]) -> str:
+    """An endpoint that has the name of a pipeline's stage. Asked of texts only: a project in force holds both."""
+    endpoints = data.get("endpoints")
+    if not isinstance(endpoints, dict):
+        return ""
+    for name, endpoint in endpoints.items():
+        stages = endpoint.get("pipeline") if isinstance(endpoint, dict) else None
+        for stage in stages if isinstance(stages, list) else ():
+            if isinstance(stage, dict) and f"{name}.{stage.get('stage')}" in endpoints:
+                return f"endpoints.{name}.{stage['stage']}: that is the name of a stage of {name}; write its settings there"
+    return ""
 
 
 def _unknown_metrics(project: Project) -> Iterator[str]:
@@ -210,4 +348,6 @@ def _child(current: Any, part: str) -> Any:
         return None
     if get_origin(current) is dict:
         return get_args(current)[1]
+    if get_origin(current) is list and part.isdecimal():
+        return get_args(current)[0]
     return None

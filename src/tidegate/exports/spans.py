@@ -41,6 +41,7 @@ class Record(msgspec.Struct):
     assignment: str = ""
     mirror_of: str = ""
     fallback_of: str = ""
+    part_of: str = ""
 
 
 class Span(msgspec.Struct, frozen=True):
@@ -89,7 +90,7 @@ def spans_of(line: bytes, share: float) -> list[Span]:
     except (msgspec.MsgspecError, UnicodeDecodeError):
         return []
     context = parse(record.trace)
-    origin = record.mirror_of or record.fallback_of
+    origin = record.part_of or record.mirror_of or record.fallback_of
     return list(_spans(record, context, origin)) if is_sampled(origin or record.id, context, share) else []
 
 
@@ -115,6 +116,7 @@ def _spans(record: Record, context: Context | None, origin: str) -> Iterator[Spa
         ("rollout", record.assignment),
         ("mirror_of", record.mirror_of),
         ("fallback_of", record.fallback_of),
+        ("part_of", record.part_of),
     ):
         if value:
             attributes[f"tidegate.{name}"] = value

@@ -18,7 +18,7 @@ import os
 import random
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -28,17 +28,25 @@ from tidegate.auth.keys import Right, check
 from tidegate.errors import NotFound
 from tidegate.gateway import policy, record
 from tidegate.gateway.link import Link
-from tidegate.gateway.table import Route, Table, Target
+from tidegate.gateway.pipeline.plan import Plan
+from tidegate.gateway.pipeline.walk import Walk
+from tidegate.gateway.table import PIPELINE, Route, Table, Target
 from tidegate.storage.journal import JournalWriter
 from tidegate.telemetry import Counters
-from tidegate.types.traffic import Mark, RoutingTable, VersionRoute
-from tidegate.wire.frames import CODEC_NAMES, NO_BUDGET
+from tidegate.types.traffic import Mark, RoutingTable, VersionRoute, VersionState
+from tidegate.wire.frames import CODEC_NAMES, CODECS, NO_BUDGET
+from tidegate.wire.tensors import Array
+
+_V2 = CODECS["v2"]
 
 UNKNOWN = "_unknown"
 """The endpoint under which requests for names that don't exist are logged, so that callers can't make tables."""
 
 NOT_KEPT = "the message is not kept, as it may quote a value: this endpoint has a field policy"
 """The error in the record of a refused request, where a policy says what may be logged. The caller got the whole message."""
+
+INNER = "inner"
+"""In the place of what to do when the journal fails: the answer goes to a pipeline, which logs the whole before it answers."""
 
 SWEEP = 0.025
 MAX_VALIDATED = 65536
@@ -65,6 +73,8 @@ class Call(msgspec.Struct):
     trace: str = ""
     trace_state: str = ""
     mirror_of: str = ""
+    part_of: str = ""
+    """Of a pipeline's stage: the prediction id of the whole. Its answer doesn't wait for the journal; that of the whole does."""
 
 
 class Answer(msgspec.Struct):
@@ -213,14 +223,35 @@ class DataPlane:
         route = self.table.routes.get(endpoint)
         if route is None:
             raise NotFound(self._no_endpoint(endpoint))
+        if route.pipeline is not None:
+            return self._whole(route, route.pipeline)
         if version:
             target = route.by_version.get(version)
             if target is None:
                 raise NotFound(self._no_version(route, version))
             return target.version
-        if route.arms:
-            return max(zip(route.weights, route.arms, strict=True), key=lambda pair: pair[0])[1].version
+        if route.heaviest is not None:
+            return route.heaviest.version
         raise NotFound(f"endpoint {endpoint!r} has no version in its split")
+
+    def _whole(self, route: Route, plan: Plan) -> VersionRoute:
+        """A pipeline as metadata show it: the version of each stage that most requests get."""
+        state: VersionState = "READY" if plan.signature is not None else "LOADING"
+        name = route.endpoint.name
+        return VersionRoute(
+            name, self._versions(route, {}), state, signature=plan.signature, platform=PIPELINE, reason=plan.reason
+        )
+
+    def _versions(self, route: Route, asked: Mapping[str, Sequence[str]]) -> str:
+        """`vad:1+asr:2`: what answered of each stage; of one that wasn't asked, the version that most requests get."""
+        parts = []
+        for stage in route.endpoint.pipeline:
+            own = self.table.routes.get(stage.endpoint)
+            usual = own.heaviest if own is not None else None
+            named = asked.get(stage.stage) or ([usual.version.version] if usual is not None else [])
+            if stage.endpoint:
+                parts.append(f"{stage.stage}:{'|'.join(sorted(named))}")
+        return "+".join(parts)
 
     def ready(self, endpoint: str, version: str = "") -> bool:
         """Whether a request would reach a runner now."""
@@ -228,6 +259,9 @@ class DataPlane:
         route = self.table.routes.get(endpoint)
         if route is None:
             raise NotFound(self._no_endpoint(endpoint))
+        if route.pipeline is not None:
+            stages = [stage.endpoint for stage in route.pipeline.stages if stage.endpoint]
+            return route.pipeline.signature is not None and all(self.ready(stage) for stage in stages)
         if version:
             target = route.by_version.get(version)
             if target is None:
@@ -268,6 +302,8 @@ class DataPlane:
             except NotFound as exc:
                 return self._refuse(done, call, None, None, 404, str(exc))
             route = self.table.routes[call.endpoint]
+        if route.pipeline is not None:
+            return self._walk(route, route.pipeline, call, done)
         if call.version:
             target = (route.replayed if call.mirror_of else route.by_version).get(call.version)
             if target is None:
@@ -326,6 +362,68 @@ class DataPlane:
         if route.mirror is not None and not call.version:
             self._copy(pending, route)
         return None
+
+    # -- a pipeline
+
+    def _walk(self, route: Route, plan: Plan, call: Call, done: Done) -> None:
+        """One request through all stages of a pipeline; refused early like any other."""
+        forced = dict(named.partition(":")[::2] for named in call.version.split("+")) if call.version else {}
+        stages = {stage.name: stage.endpoint for stage in plan.stages if stage.endpoint}
+        wrong = next((f"{name}:{version}" for name, version in forced.items() if name not in stages or not version), "")
+        if wrong:
+            known = "+".join(f"{name}:VERSION" for name in stages)
+            return self._refuse(
+                done, call, route, None, 404, f"{wrong[:200]!r} names no stage's version; name some of {known}"
+            )
+        if route.load.in_flight >= route.endpoint.max_queue:
+            self.rejected += 1
+            message = f"{route.load.in_flight} requests are in flight, the limit of this endpoint (maxQueue)"
+            return self._refuse(done, call, route, None, 429, message, 1.0)
+        if plan.signature is None:
+            return self._refuse(done, call, route, None, 503, plan.reason, 1.0)
+        self._count += 1
+        route.load.in_flight += 1
+        self.in_flight += 1
+        Walk(self, route, plan, call, done, f"{self._prefix}-{self._count:x}", forced).start()
+        return None
+
+    def walked(
+        self, walk: Walk, status: int, request_id: bytes = b"", json: bytes = b"", raw: bytes = b"",
+        outputs: Mapping[str, Array] | None = None, message: str = "", retry_after: float = 0.0,
+    ) -> None:  # fmt: skip
+        """A pipeline's request is over: its record, behind those of its stages, then its answer."""
+        route, call = walk.route, walk.call
+        route.load.in_flight -= 1
+        self.in_flight -= 1
+        role = "shadow" if call.mirror_of else walk.role
+        version = self._versions(route, walk.versions)
+        target = route.whole(
+            version, role, bool(call.version), self._counters.series(route.endpoint.name, version, role)
+        )
+        latency = time.monotonic() - walk.started
+        target.series.observe(walk.time_ns // 1_000_000_000, status, latency * 1e6)
+        answer = Answer(
+            status, walk.id, target, request_id, json, raw, message=message, retry_after=retry_after,
+        )  # fmt: skip
+        try:
+            kept, said = (call, answer) if call.codec == _V2 or status != 200 else walk.as_v2(answer, outputs or {})
+            extra, request, written = self._content(route, kept, said)
+        except Exception as exc:  # the record must exist whatever a body holds
+            extra, request, written = record.pair("error", f"not recorded: {type(exc).__name__}"), b"", b""
+            kept = call
+        if call.mirror_of:
+            extra += record.pair("mirror_of", call.mirror_of)
+        if walk.stages:
+            extra += b',"stages":' + orjson.dumps(walk.stages)
+        rows = walk.request.rows if walk.request is not None else 0
+        self._lines.append(
+            record.line(
+                walk.id, walk.time_ns, target.heads[kept.codec], status, int(latency * 1e6), 0, int(walk.waited * 1e6), 0, rows, extra,
+                request, written,
+            )
+        )  # fmt: skip
+        self._ready.append((walk.done, answer, route.endpoint.on_log_failure))
+        self._settle_soon()
 
     def _unit(self, route: Route, call: Call) -> None:
         """The unit of a call that names it within its body. One that can't be read has none; its runner will say what is wrong.
@@ -458,9 +556,13 @@ class DataPlane:
             self._ready.append((_nobody, answer, "serve"))
             self._fall_back(pending)
             if not pending.falls_back:
-                self._ready[-1] = (pending.done, answer, pending.route.endpoint.on_log_failure)
+                self._ready[-1] = (
+                    pending.done,
+                    answer,
+                    INNER if call.part_of else pending.route.endpoint.on_log_failure,
+                )
         else:
-            self._ready.append((pending.done, answer, pending.route.endpoint.on_log_failure))
+            self._ready.append((pending.done, answer, INNER if call.part_of else pending.route.endpoint.on_log_failure))
 
     def _content(self, route: Route, call: Call, answer: Answer) -> tuple[bytes, bytes, bytes]:
         """The parts of a line that hold what was sent and answered, under the endpoint's field policy."""
@@ -473,6 +575,8 @@ class DataPlane:
             extra += record.pair("unit", call.unit)
         if call.trace:
             extra += record.pair("trace", call.trace)
+        if call.part_of:
+            extra += record.pair("part_of", call.part_of)
         if answer.status != 200:
             if not route.plain:  # what a runner says of a body may quote it
                 ours = answer.status in (429, 503, 504)
@@ -542,8 +646,11 @@ class DataPlane:
             extra += record.pair("trace", call.trace)
         if call.mirror_of:
             extra += record.pair("mirror_of", call.mirror_of)
+        if call.part_of:
+            extra += record.pair("part_of", call.part_of)
         self._lines.append(record.line(answer.prediction_id, now, shared, status, 0, 0, 0, 0, 0, extra, b"", b""))
-        self._ready.append((done, answer, route.endpoint.on_log_failure if route is not None else "reject"))
+        waits = INNER if call.part_of else route.endpoint.on_log_failure if route is not None else "reject"
+        self._ready.append((done, answer, waits))
         self._settle_soon()
 
     def refuse(self, call: Call, status: int, message: str) -> asyncio.Future[Answer]:
@@ -577,10 +684,15 @@ class DataPlane:
         if not ready:
             return
         self._ready, self._lines = [], []
+        inner = [one for one in ready if one[2] is INNER]
+        if inner:
+            ready = [one for one in ready if one[2] is not INNER]
         if self._journal is None:
             self._deliver(ready, True)
-            return
-        self._journal.submit(lines, lambda ok: self._deliver(ready, ok))
+        else:
+            self._journal.submit(lines, lambda ok: self._deliver(ready, ok))
+        if inner:
+            self._deliver(inner, True)
 
     def _deliver(self, ready: list[tuple[Done, Answer, str]], ok: bool) -> None:
         for done, answer, on_failure in ready:

@@ -53,8 +53,8 @@ class AssignmentOptions(Options):
 class EndpointOptions(Options):
     """One name that callers use."""
 
-    model: str = Field(description="The model that answers.")
-    split: dict[str, float] = Field(description="Percentage of requests by version; sums to 100.")
+    model: str = Field("", description="The model that answers.")
+    split: dict[str, float] = Field({}, description="Percentage of requests by version; sums to 100.")
     timeout: Duration = Field(10.0, description="Deadline of a request that brings none of its own.")
     max_queue: int = Field(1024, ge=1, description="Requests in flight a gateway process; more are refused with 429.")
     max_body: Size = Field(64 * 1024 * 1024, description="Largest body, after decompression; more is refused with 413.")
@@ -85,7 +85,7 @@ class EndpointOptions(Options):
     @model_validator(mode="after")
     def _split_sums(self) -> EndpointOptions:
         if not self.split:
-            raise ValueError('split is empty; give at least one version, such as {"1": 100}')
+            return self
         if any(weight < 0 for weight in self.split.values()):
             raise ValueError("a weight in split is negative")
         total = sum(self.split.values())

@@ -15,14 +15,20 @@ from typing import TYPE_CHECKING
 import orjson
 
 from tidegate.gateway import record
+from tidegate.gateway.pipeline.plan import Plan, plan
 from tidegate.routing.assign import arm_at, lay, point
 from tidegate.telemetry import Counters, Series
+from tidegate.types.inference import Signature
 from tidegate.types.records import Role
 from tidegate.types.traffic import EndpointRoute, RoutingTable, VersionRoute
 from tidegate.wire.frames import CODECS
 
 if TYPE_CHECKING:
     from tidegate.gateway.link import Link
+
+
+PIPELINE = "pipeline"
+"""The platform of an endpoint of several stages."""
 
 
 class Target:
@@ -105,6 +111,7 @@ class Route:
         "load",
         "mirror",
         "override_header",
+        "pipeline",
         "plain",
         "refused",
         "replayed",
@@ -115,6 +122,7 @@ class Route:
         "unit_header",
         "unit_input",
         "watched",
+        "wholes",
     )
 
     def __init__(
@@ -138,6 +146,9 @@ class Route:
         self.refused = refused
         self.watched = bool(endpoint.assignment) or endpoint.mirror is not None
         self.salt = endpoint.salt or endpoint.name
+        self.pipeline: Plan | None = None
+        self.wholes: dict[tuple[str, str, bool], Target] = {}
+        """Of a pipeline: what answered, by its stages' versions (`vad:1+asr:2`), role, and whether somebody named them."""
         unit = endpoint.unit
         self.sticky = endpoint.sticky and unit != "request"
         self.unit_header = unit.removeprefix("header:").lower().encode() if unit.startswith("header:") else b""
@@ -157,6 +168,11 @@ class Route:
         """The percentage of each arm, in the order of `arms`."""
         return [high - low for low, high in zip([0.0, *self.bounds], self.bounds, strict=False)]
 
+    @property
+    def heaviest(self) -> Target | None:
+        """The arm that most requests go to."""
+        return max(zip(self.weights, self.arms, strict=True), key=lambda pair: pair[0], default=(0.0, None))[1]
+
     def choose(self, unit: str = "") -> Target | None:
         """The arm of a unit; a random one, by weight, where units aren't sticky or this call has none."""
         arms = self.arms
@@ -166,6 +182,16 @@ class Route:
             return None
         where = point(unit, self.salt) if unit and self.sticky else random.random() * 100.0
         return arms[arm_at(self.bounds, where)]
+
+    def whole(self, version: str, role: str, forced: bool, series: Series) -> Target:
+        """A pipeline as one of its stages' versions."""
+        key = (version, role, forced)
+        target = self.wholes.get(key)
+        if target is None:
+            signature = self.pipeline.signature if self.pipeline is not None else None
+            made = VersionRoute(self.endpoint.model, version, "READY", signature=signature, platform=PIPELINE)
+            target = self.wholes[key] = Target(self.endpoint, made, role, [], series, forced)
+        return target
 
 
 class Table:
@@ -207,6 +233,14 @@ class Table:
             self.routes[endpoint.name] = Route(
                 endpoint, arms, bounds, named, replayed, mirror, counters.series(endpoint.name, "", ""), load
             )
+        for route in self.routes.values():
+            if route.endpoint.pipeline:
+                route.pipeline = plan(route.endpoint, self._signature)
+
+    def _signature(self, endpoint: str) -> Signature | None:
+        route = self.routes.get(endpoint)
+        target = (route.stable or route.heaviest) if route is not None else None
+        return target.version.signature if target is not None else None
 
 
 def answer_prefix(endpoint: str, version: str) -> bytes:

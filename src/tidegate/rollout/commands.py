@@ -343,6 +343,9 @@ def _endpoint(project: dict[str, Any], name: str) -> dict[str, Any]:
             f"there is no endpoint {name!r}.{nearest(name, endpoints)} Known: {', '.join(endpoints) or 'none'}"
         )
     found: dict[str, Any] = endpoints[name]
+    if found.get("pipeline"):
+        stages = ", ".join(f"{name}.{stage['stage']}" for stage in found["pipeline"] if stage["model"])
+        raise ConfigError(f"endpoint {name!r} is a pipeline; a rollout changes one of its stages: {stages}")
     return found
 
 

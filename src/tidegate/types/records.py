@@ -17,6 +17,17 @@ compared where a share of the traffic matters (latency)."""
 Codec = Literal["v2", "v1", "mlflow", "csv"]
 
 
+class StageRecord(msgspec.Struct, omit_defaults=True):
+    """One call of a pipeline's stage: its own prediction id, what answered, and how long the pipeline waited for it (us)."""
+
+    stage: str
+    id: str
+    version: str
+    role: str
+    status: int
+    us: int
+
+
 class PredictionRecord(msgspec.Struct, omit_defaults=True):
     """One request and what became of it, answered or not.
 
@@ -57,6 +68,10 @@ class PredictionRecord(msgspec.Struct, omit_defaults=True):
     """Of a shadow call: the prediction id of the request that it copies."""
     fallback_of: str = ""
     """Of an answer that another version gave: the prediction id of the attempt that failed. It counts for that one's arm."""
+    part_of: str = ""
+    """Of a pipeline's stage: the prediction id of the whole request."""
+    stages: list[StageRecord] = []
+    """Of a pipeline: the calls of its stages, in the order in which they were answered."""
     kind: Literal["prediction"] = "prediction"
 
 

@@ -35,6 +35,21 @@ class FieldPolicy(msgspec.Struct, frozen=True, omit_defaults=True):
     action: Literal["keep", "hash", "drop"]
 
 
+class StageRoute(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One stage of a pipeline: an endpoint that is asked, or, with `merge`, what is made of the stages before.
+
+    `inputs` says where an input comes from (`STAGE.OUTPUT`, or an input of the request), `when` which rows are asked for, `merge` each
+    output as `HOW(STAGE.OUTPUT)`. With `skip` a stage that fails leaves its outputs absent.
+    """
+
+    stage: str
+    endpoint: str = ""
+    inputs: dict[str, str] = {}
+    when: str = ""
+    merge: dict[str, str] = {}
+    on_failure: Literal["fail", "skip"] = "fail"
+
+
 class EndpointRoute(msgspec.Struct, frozen=True, omit_defaults=True):
     """One endpoint as the gateway sees it. Times in seconds, sizes in bytes."""
 
@@ -65,6 +80,8 @@ class EndpointRoute(msgspec.Struct, frozen=True, omit_defaults=True):
     """The version behind ENDPOINT@preview: the one not yet live."""
     human: bool = False
     """A person decides, and the model is beside them: its answers are of role shadow."""
+    pipeline: list[StageRoute] = []
+    """Of an endpoint without a model of its own: the stages that a request goes through, in order. `model` is its own name then."""
 
 
 class Mirror(msgspec.Struct, frozen=True, omit_defaults=True):

