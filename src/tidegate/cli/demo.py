@@ -1,4 +1,4 @@
-"""The demo: five years of real accidents as live traffic, then three versions that want it. And a search page beside it."""
+"""The demo: five years of real accidents as live traffic, then three versions that want it. A search page beside it, and speech."""
 
 from __future__ import annotations
 
@@ -65,3 +65,23 @@ def search(
     from tidegate.demo.search.cli import run
 
     raise typer.Exit(run(once=once, report=report, people=people, port=port, workdir=workdir))
+
+
+@group.command()
+def speech(
+    once: Annotated[bool, typer.Option("--once", help="End when all is shown.")] = False,
+    short: Annotated[bool, typer.Option("--short", help="Three clips instead of nine.")] = False,
+    report: Annotated[Path | None, typer.Option("--report", help="Write the figures to this JSON file.")] = None,
+    workdir: Annotated[
+        Path | None, typer.Option("--workdir", help="Where models, recordings and state are kept.")
+    ] = None,
+) -> None:
+    """Write down what is said: one endpoint of two learned models, where somebody speaks and what is said.
+
+    Recordings come clear, with car noise, among people and over a telephone line; then the first model gets worse.
+
+    [dim]Example:[/]  tidegate demo speech --once --report figures.json
+    """
+    from tidegate.demo.speech.cli import run
+
+    raise typer.Exit(run(once=once, report=report, workdir=workdir, short=short))

@@ -19,7 +19,7 @@ import random
 import time
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import orjson
@@ -29,13 +29,15 @@ from tidegate.errors import NotFound
 from tidegate.gateway import policy, record
 from tidegate.gateway.link import Link
 from tidegate.gateway.pipeline.plan import Plan
-from tidegate.gateway.pipeline.walk import Walk
 from tidegate.gateway.table import PIPELINE, Route, Table, Target
 from tidegate.storage.journal import JournalWriter
 from tidegate.telemetry import Counters
 from tidegate.types.traffic import Mark, RoutingTable, VersionRoute, VersionState
 from tidegate.wire.frames import CODEC_NAMES, CODECS, NO_BUDGET
-from tidegate.wire.tensors import Array
+
+if TYPE_CHECKING:
+    from tidegate.gateway.pipeline.walk import Walk
+    from tidegate.wire.tensors import Array
 
 _V2 = CODECS["v2"]
 
@@ -195,6 +197,8 @@ class DataPlane:
             for task in late:
                 task.cancel()
         self.table = Table(table, self._links, self._counters, self.table)
+        if any(route.pipeline is not None for route in self.table.routes.values()):
+            pass  # NumPy with it: before the first request, and only where it is needed
         for socket in [s for s in self._links if s not in wanted]:
             self._retiring.add(self._links.pop(socket))
 
@@ -381,6 +385,8 @@ class DataPlane:
             return self._refuse(done, call, route, None, 429, message, 1.0)
         if plan.signature is None:
             return self._refuse(done, call, route, None, 503, plan.reason, 1.0)
+        from tidegate.gateway.pipeline.walk import Walk
+
         self._count += 1
         route.load.in_flight += 1
         self.in_flight += 1

@@ -105,13 +105,13 @@ def _tensor(name: str, hint: Any, where: str) -> TensorSpec | None:
     scalar = next(iter(get_args(args[1])), None) if len(args) > 1 else None
     if not (isinstance(scalar, type) and issubclass(scalar, np.generic)):
         raise LoadError(
-            f"{where}: {name!r} needs an element type, such as NDArray[np.float64] (np.str_ or np.object_ for text)"
+            f"{where}: {name!r} needs an element type, such as NDArray[np.float64] (np.str_ or np.object_ for text, np.bytes_ for bytes)"
         )
     try:
         datatype = datatype_of(np.empty(0, scalar))
     except TypeError as exc:
         raise LoadError(f"{where}: {name!r}: {exc}") from exc
-    return TensorSpec(name, datatype, shape)
+    return TensorSpec(name, datatype, shape, content="bytes" if issubclass(scalar, np.bytes_) else "text")
 
 
 def _outputs(hint: Any, where: str) -> list[TensorSpec] | None:

@@ -82,7 +82,7 @@ def _named(sql: str, known: list[str]) -> list[tuple[str, str, str]]:
 def _explain(message: str, known: list[str], context: pl.SQLContext) -> str:  # type: ignore[type-arg]
     unknown = _UNKNOWN.search(message)
     if unknown is None:
-        return f"the query can't be answered: {message}"
+        return f"the query can't be answered: {message.partition(chr(10))[0]}"
     name = next(part for part in unknown.groups() if part)
     every = [f"{endpoint}{suffix}" for endpoint in known for suffix in _SUFFIXES]
     return f"there is no table {name!r}.{nearest(name, every)} Known: {', '.join(every) or 'none yet'}"

@@ -1,0 +1,1 @@
+"""What a pipeline costs beside the models in it."""
