@@ -26,11 +26,12 @@ from tidegate.monitoring.settings import Settings, Watched
 from tidegate.profiles.settings import EndpointSettings, MonitoringSettings
 from tidegate.rollout.reconcile import Wanted
 from tidegate.runner.options import VersionOptions
+from tidegate.storage.automation import AutomationStore, Degree
 from tidegate.storage.layout import Layout, write_atomic
 from tidegate.storage.rollouts import RolloutStore
 from tidegate.storage.state import Desired, StateStore
 from tidegate.types.processes import RunnerSpec
-from tidegate.types.traffic import Arm, EndpointRoute, FieldPolicy, StageRoute
+from tidegate.types.traffic import Arm, AutomationRoute, EndpointRoute, FieldPolicy, StageRoute
 
 Progress = Callable[[str], None]
 
@@ -302,6 +303,11 @@ def _spec(model: str, version: str, options: VersionOptions, layout: Layout, pro
 def wanted(desired: Desired, store: StateStore, layout: Layout, progress: Progress | None = None) -> Wanted:
     """A desired state in the words of reconcile."""
     project = Project.model_validate_json(desired.project)
+    degrees: dict[str, Degree] = {}
+    waiting: dict[str, int] = {}
+    if any(endpoint.automation for endpoint in project.endpoints.values()):
+        with closing(AutomationStore(layout)) as automation:
+            degrees, waiting = automation.degrees(), automation.waiting()
     endpoints = [
         EndpointRoute(
             name=name,
@@ -317,6 +323,7 @@ def wanted(desired: Desired, store: StateStore, layout: Layout, progress: Progre
             sticky=endpoint.assignment.sticky,
             override=endpoint.assignment.override,
             fallback=endpoint.fallback == "stable",
+            automation=automation_route(endpoint, degrees.get(name), waiting.get(name, 0)),
             pipeline=[
                 StageRoute(
                     stage.stage,
@@ -339,6 +346,29 @@ def wanted(desired: Desired, store: StateStore, layout: Layout, progress: Progre
         keys=[key.entry() for key in store.list_keys(valid_only=True)],
         require_keys=keys_required(project.server.host, project.server.keys),
         field_secret=store.secret("field"),
+    )
+
+
+def automation_route(endpoint: Endpoint, degree: Degree | None, waiting: int = 0) -> AutomationRoute | None:
+    """Who decides at an endpoint now: as its project file says, until somebody moved it; as it was moved, until the file says something
+    new. `waiting` of its tasks are open."""
+    options = endpoint.automation
+    if options is None:
+        return None
+    act, review = options.act, options.review
+    level = degree.level if degree is not None and degree.said == options.level else options.level
+    threshold = act.fixed if act.fixed is not None else degree.threshold if degree is not None else None
+    return AutomationRoute(
+        level,
+        review.queue,
+        threshold=2.0 if threshold is None else threshold,
+        answer=review.answer,
+        confidence=act.output,
+        timeout=review.timeout,
+        audit=act.audit,
+        overlap=review.overlap,
+        raters=review.raters,
+        full=waiting >= review.max_open,
     )
 
 

@@ -182,6 +182,8 @@ class Project(Options):
         where = f"endpoints.{name}.pipeline"
         if endpoint.model or endpoint.split:
             raise ValueError(f"endpoints.{name}: it has a pipeline, so model and split belong to its stages")
+        if endpoint.automation or any(stage.automation for stage in endpoint.pipeline):
+            raise ValueError(f"endpoints.{name}.automation: people decide beside one model, not within a pipeline")
         if endpoint.assignment.unit.startswith("input:") or (endpoint.subject or "").startswith("input:"):
             raise ValueError(
                 f"endpoints.{name}: who a pipeline's request is about comes from a header; write header:NAME"

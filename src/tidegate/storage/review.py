@@ -300,12 +300,6 @@ class ReviewStore(Database):
             found = {row[0]: row for row in connection.execute(query)}
         return [Depth(*found[name]) if name in found else Depth(name, 0, 0, 0, 0, 0.0) for name in names]
 
-    def waiting(self, endpoint: str) -> int:
-        """Tasks of an endpoint that are not decided."""
-        query = select(func.count()).where(tasks.c.endpoint == endpoint, tasks.c.state != "decided")
-        with self._read() as connection:
-            return connection.execute(query).scalar() or 0
-
     def decided(self, endpoint: str, *, since: float = 0.0, limit: int = 100_000) -> list[Task]:
         """What was decided of an endpoint, newest first."""
         query = (
