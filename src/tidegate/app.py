@@ -19,11 +19,12 @@ import msgspec
 
 from tidegate.auth.policy import keys_required
 from tidegate.config import Endpoint, Project, load_project, parse_project
-from tidegate.errors import ConfigError, Conflict, StateError
+from tidegate.errors import ConfigError, Conflict, NotFound, StateError
 from tidegate.gateway.settings import GatewaySettings
 from tidegate.monitoring.options import LabelOptions
 from tidegate.monitoring.settings import Settings, Watched
 from tidegate.profiles.settings import EndpointSettings, MonitoringSettings
+from tidegate.review.options import Automated
 from tidegate.rollout.reconcile import Wanted
 from tidegate.runner.options import VersionOptions
 from tidegate.storage.automation import AutomationStore, Degree
@@ -446,6 +447,24 @@ def label_options(layout: Layout, endpoint: str) -> tuple[LabelOptions, list[str
     return known.monitoring.labels, list(known.monitoring.profiles.segments)
 
 
+def automated(desired: Desired) -> dict[str, Automated]:
+    """The endpoints that have people beside their models, and whose opinions count there: those of the version that serves most."""
+    endpoints = Project.model_validate_json(desired.project).endpoints if desired.project else {}
+    return {name: Automated(one.automation, _most(one.split)) for name, one in endpoints.items() if one.automation}
+
+
+def automation_of(layout: Layout, endpoint: str) -> Automated:
+    """The same of one. Errors: NotFound, naming those that have any."""
+    with closing(StateStore(layout)) as store:
+        found = automated(store.desired())
+    if endpoint not in found:
+        known = ", ".join(sorted(found)) or "none"
+        raise NotFound(
+            f"endpoint {endpoint!r} has no `automation:` in the project file: the model decides. With it: {known}"
+        )
+    return found[endpoint]
+
+
 def write_settings(layout: Layout, project: Project, http: int, grpc: int) -> None:
     """The files that processes read when they start."""
     write_atomic(layout.run / "gateway.json", msgspec.json.encode(gateway_settings(project, http, grpc)))
@@ -491,8 +510,11 @@ def run_controller(state: str) -> None:
 
 def run_monitor(state: str) -> None:
     """The monitor process: `python -m tidegate.app STATE monitor`. It follows the desired state, and tells ingest."""
+    from threading import Thread
+
     from tidegate.exports.exporter import Exporter
     from tidegate.monitoring.scheduler import Monitoring
+    from tidegate.review.keeper import Keeper
     from tidegate.views.status import read_processes
 
     layout = Layout(state)
@@ -515,9 +537,22 @@ def run_monitor(state: str) -> None:
         known = monitoring_settings(project, desired.revision, processes.control if processes is not None else "")
         return known
 
+    beside: tuple[int, dict[str, Automated]] = (-1, {})
+
+    def people() -> dict[str, Automated]:
+        nonlocal beside
+        if store.revision() != beside[0]:
+            desired = store.desired()
+            beside = (desired.revision, automated(desired))
+        return beside[1]
+
+    stopped = _until_told()
     exporter = Exporter(layout)
     exporter.start()
-    Monitoring(layout, resolve).run(_until_told())
+    keeper = Thread(target=Keeper(layout, people).run, args=(stopped,), name="review", daemon=True)
+    keeper.start()
+    Monitoring(layout, resolve).run(stopped)
+    keeper.join(2.0)
     exporter.stop()
 
 

@@ -32,6 +32,7 @@ from tidegate.gateway.pipeline.expressions import condition, merge
 from tidegate.monitoring.ids import parse_id
 from tidegate.monitoring.options import EndpointMonitoring, MonitoringOptions
 from tidegate.plugins import nearest
+from tidegate.review.options import AutomationOptions
 from tidegate.rollout.compile import compile_plan
 from tidegate.rollout.options import RolloutOptions, StrategyOptions
 from tidegate.runner.options import VersionOptions
@@ -64,6 +65,9 @@ class Served(EndpointOptions):
     )
     monitoring: EndpointMonitoring = Field(
         default_factory=EndpointMonitoring, description="What is watched here, and against what."
+    )
+    automation: AutomationOptions | None = Field(
+        None, description="Who decides what is asked here, the model or people. Without it the model does."
     )
 
 

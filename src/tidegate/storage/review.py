@@ -311,6 +311,18 @@ class ReviewStore(Database):
         with self._read() as connection:
             return [_task(row) for row in connection.execute(query)]
 
+    def newest(self, endpoint: str) -> float:
+        """When the newest decision of an endpoint was made; 0 where there is none."""
+        query = select(func.max(tasks.c.decided)).where(tasks.c.endpoint == endpoint)
+        with self._read() as connection:
+            return connection.execute(query).scalar() or 0.0
+
+    def newest_of(self, prediction_id: str) -> float:
+        """When the last row of a request was decided."""
+        query = select(func.max(tasks.c.decided)).where(tasks.c.prediction_id == prediction_id)
+        with self._read() as connection:
+            return connection.execute(query).scalar() or 0.0
+
     def said(self, queue: str, *, since: float = 0.0) -> list[Answer]:
         """Every standing answer given in a queue since then."""
         query = (

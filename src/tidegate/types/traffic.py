@@ -139,7 +139,7 @@ class KeyEntry(msgspec.Struct, frozen=True, omit_defaults=True):
 
     id: str
     digest: str
-    role: Literal["predict", "view", "operate", "admin"]
+    role: Literal["predict", "view", "review", "operate", "admin"]
     expires: float = 0.0
 
 

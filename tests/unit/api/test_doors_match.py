@@ -24,6 +24,7 @@ CALLS = {
     "alarms silences": "get /api/silences",
     "alarms unsilence": "delete /api/silences",
     "apply": "post /api/apply",
+    "automation": "post /api/endpoints/{endpoint}/automation",
     "audit": "get /api/audit",
     "check": "post /api/apply",  # dry_run
     "drift": "get /api/endpoints/{endpoint}/drift",
@@ -57,6 +58,7 @@ CALLS = {
     "notify status": "get /api/notify",
     "notify test": "post /api/notify/test",
     "quality": "get /api/endpoints/{endpoint}/quality",
+    "review": "post /api/review/{queue}/claim",
     "rollout abort": "post /api/endpoints/{endpoint}/rollout/abort",
     "rollout diff": "get /api/endpoints/{endpoint}/diff",
     "rollout explain": "get /api/rollouts/{id}/explanation",

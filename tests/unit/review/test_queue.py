@@ -34,7 +34,12 @@ def test_a_line_read_twice_makes_its_tasks_once(store: ReviewStore) -> None:
     assert store.create([record("a", ReviewRow(0), ReviewRow(1)), record("b")], {"gateway-0": 7}) == 3
     assert store.create([record("a", ReviewRow(0), ReviewRow(1)), record("b"), record("c")], {"gateway-0": 9}) == 1
     assert store.positions() == {"gateway-0": 9}
-    assert [(one.prediction_id, one.row) for one in store.listed("inspectors")] == [("a", 0), ("a", 1), ("b", 0), ("c", 0)]
+    assert [(one.prediction_id, one.row) for one in store.listed("inspectors")] == [
+        ("a", 0),
+        ("a", 1),
+        ("b", 0),
+        ("c", 0),
+    ]
 
 
 def test_nobody_gets_what_somebody_has_until_the_lease_ends(store: ReviewStore) -> None:
@@ -144,10 +149,14 @@ def test_what_is_late(store: ReviewStore, on_timeout: str, state: str, value: ob
     assert store.expire("inspect", on_timeout, T0 + 59) == 0
     assert store.expire("inspect", on_timeout, T0 + 61) == 2
     assert store.expire("inspect", on_timeout, T0 + 62) == 0, "once"
-    tasks = {one.prediction_id: one for one in [*store.listed("inspectors"), *store.listed("inspectors", state="decided")]}
+    tasks = {
+        one.prediction_id: one for one in [*store.listed("inspectors"), *store.listed("inspectors", state="decided")]
+    }
     assert (tasks["a"].state, tasks["a"].value, tasks["a"].decided_by) == (state, value, by)
     assert tasks["b"].state == "open"
-    assert (tasks["c"].state, tasks["c"].priority) == ("open", OVERDUE), "nobody waits for a check: people still make it"
+    assert (tasks["c"].state, tasks["c"].priority) == ("open", OVERDUE), (
+        "nobody waits for a check: people still make it"
+    )
     assert store.untold() == [], "what no person said is no label"
     assert store.depths(T0 + 61)[0].overdue == (2 if on_timeout == "people" else 1)
 
