@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import http.server
+import json
+import os
+import signal
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import closing
@@ -45,14 +50,52 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     endpoints = {level: automated(level) for level in ("human", "shadow", "assist", "partial", "full")}
     endpoints["moved"] = automated("human", review={"queue": "moved"})
     endpoints["few"] = automated("assist", review={"queue": "few", "maxOpen": 2})
+    receiver = Receiver()
+    endpoints["told"] = automated(
+        "assist", review={"queue": "told", "webhook": f"{receiver.url}?secret=s", "choices": ["clean", "scratched"]}
+    )
+    endpoints["late"] = automated("assist", review={"queue": "late", "timeout": "1s", "onTimeout": "model"})
     endpoints["audited"] = automated("full", act={"audit": 1}, review={"queue": "audit"})
     models = {"inspector": {"versions": {"1": {"path": "inspector:Inspector"}}}}
     running = System(tmp_path_factory.mktemp("automation"), {**PROJECT, "models": models, "endpoints": endpoints})
     (running.folder / "inspector.py").write_text(MODEL)
+    running.receiver = receiver  # type: ignore[attr-defined]
     try:
         yield running.start()
     finally:
         running.stop()
+        receiver.close()
+
+
+class Receiver:
+    """A caller's own server: it refuses the first delivery, as one that is just restarting does."""
+
+    def __init__(self) -> None:
+        self.got: list[tuple[dict[str, str], dict[str, Any]]] = []
+        self.refused = 0
+        outer = self
+
+        class Handler(http.server.BaseHTTPRequestHandler):
+            def do_POST(self) -> None:
+                body = self.rfile.read(int(self.headers["content-length"]))
+                if not outer.refused:
+                    outer.refused += 1
+                    self.send_response(503)
+                else:
+                    outer.got.append(({k.lower(): v for k, v in self.headers.items()}, json.loads(body)))
+                    self.send_response(204)
+                self.end_headers()
+
+            def log_message(self, *_: object) -> None:
+                pass
+
+        self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self._server.serve_forever, daemon=True).start()
+        self.url = f"http://127.0.0.1:{self._server.server_port}/decided"
+
+    def close(self) -> None:
+        self._server.shutdown()
+        self._server.server_close()
 
 
 def ask(system: System, endpoint: str, *x: float, path: str = "infer", **headers: str) -> Response:
@@ -136,8 +179,6 @@ def test_at_full_the_model_decides_alone_and_an_audit_keeps_no_caller_waiting(sy
 
 
 def test_a_caller_who_likes_to_wait_is_held(system: System) -> None:
-    import threading
-
     answers: list[Response] = []
     caller = threading.Thread(target=lambda: answers.append(ask(system, "shadow", 0.4, prefer="wait=20")))
     with closing(ReviewStore(system.layout)) as store:
@@ -201,3 +242,83 @@ def test_a_move_is_in_force_at_once(system: System) -> None:
             ("full", "assist"),
         ]
     wait_until(lambda: ask(system, "moved", 0.9).status == 202, 10, "people to decide")
+
+
+def review(system: System, path: str, **body: Any) -> Any:
+    answer = system.request("POST", f"{system.control}/api/review/{path}", body)
+    assert answer.status == 200, answer.body
+    return answer.json()
+
+
+def test_an_answer_over_the_api_is_a_label_and_the_callers_server_is_told(system: System) -> None:
+    id = ask(system, "told", 0.6).json()["id"]
+    tasks(system, "told", 1)
+    (item,) = review(system, "told/claim", rater="ann")
+    assert (item["inputs"], item["choices"]) == ({"x": 0.6}, ["clean", "scratched"])
+    assert (item["opinion"], item["confidence"]) == ("scratched", 0.6), "at assist it is seen"
+    assert "opinion" not in item["task"]
+    assert review(system, "told/claim", rater="bob") == []
+    number = item["task"]["id"]
+    wrong = system.request(
+        "POST", f"{system.control}/api/review/tasks/{number}/answer", {"rater": "ann", "value": "dirty"}
+    )
+    assert (wrong.status, "clean, scratched" in wrong.json()["error"]) == (400, True)
+    assert review(system, f"tasks/{number}/answer", rater="ann", value="clean")["state"] == "decided"
+    stolen = system.request(
+        "POST", f"{system.control}/api/review/tasks/{number}/answer", {"rater": "bob", "value": "scratched"}
+    )
+    assert stolen.status == 409
+    frame = wait_until(lambda: f if (f := _labels(system, "told", id)) else None, 15, "the label")
+    assert frame == [("clean", "ann")]
+    receiver = system.receiver  # type: ignore[attr-defined]
+    headers, told = wait_until(lambda: receiver.got[0] if receiver.got else None, 15, "the webhook")
+    assert receiver.refused == 1, "it was tried again"
+    assert (told["kind"], told["prediction_id"], told["values"], told["by"]) == ("decision", id, ["clean"], ["person"])
+    assert headers["tidegate-signature"].startswith("t=")
+    assert labels(system.get(f"/v2/decisions/{id}")) == ["clean"]
+    queues = system.request("GET", f"{system.control}/api/review").json()
+    assert next(one for one in queues if one["depth"]["queue"] == "told")["raters"][0]["name"] == "ann"
+
+
+def _labels(system: System, endpoint: str, id: str) -> list[tuple[Any, ...]]:
+    return query(
+        system.layout, f"SELECT value_text, actor FROM {endpoint}_feedback WHERE prediction_id = '{id}'"
+    ).rows()
+
+
+def test_what_is_late_is_decided_as_the_project_says(system: System) -> None:
+    id = ask(system, "late", -0.6).json()["id"]
+    done = wait_until(lambda: r if (r := system.get(f"/v2/decisions/{id}")).status == 200 else None, 15, "a decision")
+    assert (labels(done), done.json()["parameters"]["by"]) == (["clean"], "model")
+
+
+def test_degrees_over_the_api(system: System) -> None:
+    base = f"{system.control}/api/endpoints/shadow/automation"
+    found = system.request("GET", base).json()
+    assert (found["level"], found["queue"]) == ("shadow", "people-shadow")
+    refused = system.request("POST", base, {"level": "assist"})
+    assert (refused.status, "of 50 decisions" in refused.json()["error"]) == (409, True)
+    assert system.request("GET", f"{system.control}/api/endpoints/nobody/automation").status == 404
+
+
+def test_a_kill_between_request_and_decision_loses_nothing(system: System) -> None:
+    ids = [ask(system, "assist", 0.1 * n).json()["id"] for n in range(1, 6)]
+    for kind in ("ingest", "monitor", "gateway"):
+        os.kill(system.pid(kind), signal.SIGKILL)
+    found = tasks(system, "people-assist", 5)
+    mine = [one for one in found if one.prediction_id in ids]
+    assert len({one.prediction_id for one in mine}) == len(mine) == 5, "each once"
+    for one in mine:
+        decide(system, one.id, "clean")
+    for id in ids:
+        done = wait_until(lambda id=id: _decided(system, id), 20, "the decision")
+        assert labels(done) == ["clean"]
+    wait_until(lambda: all(len(_labels(system, "assist", id)) == 1 for id in ids), 20, "five labels, each once")
+
+
+def _decided(system: System, id: str) -> Response | None:
+    try:
+        answer = system.get(f"/v2/decisions/{id}")
+    except OSError:  # the gateway is on its way back
+        return None
+    return answer if answer.status == 200 else None
