@@ -23,13 +23,15 @@ from tidegate.views.payloads import Media
 
 SHOWN = ("assist", "partial")
 """Degrees at which a person sees what the model says."""
+HEAT = "heat"
 SEEN = 500
 """Newest tasks in which choices are looked for, where nobody states them."""
 
 
 class Item(msgspec.Struct, frozen=True):
     """A task as a person sees it. `opinion` and `confidence` are None where they would lead (levels human and shadow, the audit, several
-    raters); `said` are the answers that disagree, of a disputed one; `missing`: why the inputs can't be shown, empty where they can."""
+    raters); `said` are the answers that disagree, of a disputed one. `heat` says where the model looks, one number a cell of a square
+    grid, row by row (its output of that name). `missing`: why the inputs can't be shown, empty where they can."""
 
     task: Task
     question: str
@@ -40,6 +42,7 @@ class Item(msgspec.Struct, frozen=True):
     opinion: Value | None
     confidence: float | None
     said: list[Value]
+    heat: list[float] = []
     missing: str = ""
 
 
@@ -68,7 +71,7 @@ def claim(layout: Layout, name: str, rater: str, *, count: int = 1, disputed: bo
 
 def see(layout: Layout, task: Task) -> Item:
     """One task with what it is about."""
-    from tidegate.views.predictions import open_one
+    from tidegate.views.predictions import open_one, vector
 
     rule = _automated(layout).get(task.endpoint)
     shown = task.level in SHOWN and not task.audit and task.wanted == 1
@@ -77,6 +80,7 @@ def see(layout: Layout, task: Task) -> Item:
     inputs: dict[str, Any] = {}
     outputs: dict[str, Any] = {}
     media: list[Media] = []
+    heat: list[float] = []
     missing = ""
     try:
         opened = open_one(layout, task.endpoint, task.prediction_id)
@@ -84,6 +88,7 @@ def see(layout: Layout, task: Task) -> Item:
         if row is not None:
             inputs, outputs = row.inputs, row.outputs if shown else {}
             media = [one for one in opened.media if one.row == task.row]
+            heat = vector(layout, task.endpoint, task.prediction_id, HEAT, task.row) if HEAT in outputs else []
         else:
             missing = "its inputs are not kept (a field policy, or they could not be read)"
     except NotFound as exc:
@@ -98,6 +103,7 @@ def see(layout: Layout, task: Task) -> Item:
         task.opinion if shown else None,
         task.confidence if shown else None,
         said,
+        heat,
         missing,
     )
 
