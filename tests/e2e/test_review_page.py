@@ -28,9 +28,17 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
         running.post("/v2/models/texts/infer", maker.body("text", "<img src=x onerror=alert(1)> where is it?"))
         running.post("/v2/models/rows/infer", maker.rows(1))
         wait_until(lambda: sum(depth.open for depth in _store(running).depths()) == 7, 15, "seven tasks")
+        wait_until(lambda: _up(running), 30, "the web process")
         yield running
     finally:
         running.stop()
+
+
+def _up(system: System) -> bool:
+    try:
+        return system.request("GET", f"{system.control}/api/health").status == 200
+    except OSError:
+        return False
 
 
 def _store(system: System) -> ReviewStore:
