@@ -27,7 +27,7 @@ from tidegate.profiles.settings import EndpointSettings, MonitoringSettings
 from tidegate.review.options import Automated
 from tidegate.rollout.reconcile import Wanted
 from tidegate.runner.options import VersionOptions
-from tidegate.storage.automation import AutomationStore, Degree
+from tidegate.storage.automation import AutomationStore, Degree, in_force
 from tidegate.storage.layout import Layout, write_atomic
 from tidegate.storage.rollouts import RolloutStore
 from tidegate.storage.state import Desired, StateStore
@@ -351,16 +351,14 @@ def wanted(desired: Desired, store: StateStore, layout: Layout, progress: Progre
 
 
 def automation_route(endpoint: Endpoint, degree: Degree | None, waiting: int = 0) -> AutomationRoute | None:
-    """Who decides at an endpoint now: as its project file says, until somebody moved it; as it was moved, until the file says something
-    new. `waiting` of its tasks are open."""
+    """Who decides at an endpoint now; `waiting` of its tasks are open."""
     options = endpoint.automation
     if options is None:
         return None
     act, review = options.act, options.review
-    level = degree.level if degree is not None and degree.said == options.level else options.level
     threshold = act.fixed if act.fixed is not None else degree.threshold if degree is not None else None
     return AutomationRoute(
-        level,
+        in_force(options.level, degree),
         review.queue,
         threshold=2.0 if threshold is None else threshold,
         answer=review.answer,

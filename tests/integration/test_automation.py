@@ -13,10 +13,14 @@ from contextlib import closing
 from typing import Any
 
 import grpc
+import numpy as np
 import pytest
 from tests.support.system import PROJECT, Response, System, wait_until
 
+from tidegate.client import Client
+from tidegate.errors import Conflict, DecisionPending
 from tidegate.gateway.grpc.messages import ModelInferRequest, ModelInferResponse
+from tidegate.rollout.commands import start
 from tidegate.storage.automation import AutomationStore, Move
 from tidegate.storage.review import ReviewStore, Task
 from tidegate.views.log import query
@@ -188,6 +192,25 @@ def test_a_caller_who_likes_to_wait_is_held(system: System) -> None:
     caller.join(20)
     assert (answers[0].status, labels(answers[0])) == (200, ["clean"])
     assert ask(system, "shadow", 0.4, prefer="wait=1").status == 202, "its time was up"
+
+
+def test_the_client_says_that_people_decide_and_waits_for_them(system: System) -> None:
+    with Client(system.http) as client:
+        with pytest.raises(DecisionPending) as pending:
+            client.predict("assist", {"x": np.array([0.5])})
+        id = pending.value.prediction_id
+        with pytest.raises(DecisionPending):
+            client.decision(id, timeout=0.5)
+        (task,) = (one for one in tasks(system, "people-assist", 1) if one.prediction_id == id)
+        decide(system, task.id, "clean")
+        found = client.decision(id, timeout=10)
+        assert (found.value("label"), found.role, found.version) == ("clean", "human", "human")
+        assert client.predict("partial", {"x": np.array([0.95])}).value("label") == "scratched"
+
+
+def test_no_rollout_where_people_decide_all(system: System) -> None:
+    with pytest.raises(Conflict, match="people decide at assist"):
+        start(system.layout, "assist", "1", actor="ann", dry_run=True)
 
 
 def test_other_protocols(system: System) -> None:

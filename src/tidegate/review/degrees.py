@@ -22,7 +22,7 @@ from tidegate.errors import Conflict, InvalidRequest
 from tidegate.review.options import AutomationOptions
 from tidegate.stats.selective import Selected, select
 from tidegate.stats.sequences import rate_bounds
-from tidegate.storage.automation import AutomationStore, Degree, Move
+from tidegate.storage.automation import AutomationStore, Degree, Move, in_force
 from tidegate.storage.layout import Layout
 from tidegate.storage.review import MODEL, RULE, ReviewStore, Task
 from tidegate.types.traffic import Level
@@ -105,18 +105,13 @@ def standing(
         degree = store.degrees().get(endpoint)
         waiting = store.waiting().get(endpoint, 0)
         tasks = queue.decided(endpoint, since=now - WINDOW, limit=MOST)
-    level = in_force(options, degree)
+    level = in_force(options.level, degree)
     moved = degree.moves[-1].time if degree is not None and degree.moves else 0.0
     found = evidence(tasks, options, version, threshold_of(options, degree), moved, waiting, now)
     return Standing(
         endpoint, level, options.level, options.review.queue, options.act.target_error, found, gates(found, options),
         degree.moves if degree is not None else [],
     )  # fmt: skip
-
-
-def in_force(options: AutomationOptions, degree: Degree | None) -> Level:
-    """The level as it was moved, unless the project file says something new."""
-    return degree.level if degree is not None and degree.said == options.level else options.level
 
 
 def threshold_of(options: AutomationOptions, degree: Degree | None) -> float | None:

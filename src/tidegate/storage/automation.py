@@ -38,6 +38,11 @@ class Degree(msgspec.Struct, frozen=True):
     moves: list[Move]
 
 
+def in_force(stated: Level, degree: Degree | None) -> Level:
+    """The level now: as it was moved, until the project file says something new (`stated`)."""
+    return degree.level if degree is not None and degree.said == stated else stated
+
+
 class AutomationStore(Database):
     """Open the degrees of a state folder (or a database URL). Errors of every method: StateError."""
 
