@@ -168,6 +168,11 @@ def skip(layout: Layout, id: int, rater: str) -> None:
         store.skip(id, rater)
 
 
+def has_people(layout: Layout, endpoint: str) -> bool:
+    """Whether an endpoint has people beside its model."""
+    return endpoint in _automated(layout)
+
+
 def _automated(layout: Layout) -> dict[str, Automated]:
     with closing(StateStore(layout)) as store:
         return automated(store.desired())
