@@ -16,7 +16,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Literal
 
 import msgspec
-from sqlalchemy import Connection, Row, and_, delete, exists, func, insert, or_, select, update
+from sqlalchemy import Connection, Row, and_, delete, exists, func, insert, literal, select, update
 
 from tidegate.errors import Conflict, NotFound
 from tidegate.storage.database import Database
@@ -33,8 +33,8 @@ LEASE = 300.0
 """Seconds for which a claimed task is nobody else's."""
 SKIPPED = 3600.0
 """Seconds for which a skipped task isn't offered to the same person."""
-OVERDUE, WAITING, CHECK = 2, 1, 0
-"""Priorities: past its deadline, somebody waits for it, nobody does."""
+OVERDUE, WAITING, CHECK = 0, 1, 2
+"""Priorities, least first: past its deadline, somebody waits for it, nobody does."""
 MODEL, RULE = "model", "rule"
 """Who decided, where no person did."""
 
@@ -132,32 +132,29 @@ class ReviewStore(Database):
         """The next tasks for somebody, theirs for `lease` seconds; first those that they have already. With `disputed`, tasks on which
         others disagree, to be settled."""
         now = time.time() if now is None else now
+        state = "disputed" if disputed else "open"
         with self._write() as connection:
+            wanted = and_(tasks.c.queue == queue, tasks.c.state == state)
             mine = and_(claims.c.task == tasks.c.id, claims.c.rater == rater, claims.c.until > now)
-            held = exists().where(mine, claims.c.skipped == 0)
-            skipped = exists().where(mine, claims.c.skipped == 1)
-            answered = exists().where(answers.c.task == tasks.c.id, answers.c.rater == rater, answers.c.undone == 0)
-            others = (
-                select(func.count())
-                .where(
-                    claims.c.task == tasks.c.id, claims.c.rater != rater, claims.c.until > now, claims.c.skipped == 0
-                )
-                .scalar_subquery()
+            held = (
+                select(tasks, claims.c.time.label("began"))
+                .select_from(claims)
+                .join(tasks, mine)
+                .where(wanted, claims.c.skipped == 0)
             )
+            found = list(connection.execute(held.order_by(claims.c.time).limit(count)))
+            # In the order of the index: the rows that are looked at are those given out and the few before them.
+            answered = exists().where(answers.c.task == tasks.c.id, answers.c.rater == rater, answers.c.undone == 0)
             said = select(func.count()).where(answers.c.task == tasks.c.id, answers.c.undone == 0).scalar_subquery()
-            room = others < 1 if disputed else others + said < tasks.c.wanted
-            state = "disputed" if disputed else "open"
-            free = and_(tasks.c.queue == queue, tasks.c.state == state, ~skipped, ~answered, or_(held, room))
-            order = (held.desc(), tasks.c.priority.desc(), tasks.c.deadline, tasks.c.id)
-            found = [_task(row) for row in connection.execute(select(tasks).where(free).order_by(*order).limit(count))]
-            for one in found:
-                began = connection.execute(
-                    select(claims.c.time).where(
-                        claims.c.task == one.id, claims.c.rater == rater, claims.c.until > now, claims.c.skipped == 0
-                    )
-                ).scalar()
-                _claim(connection, one.id, rater, now if began is None else began, now + lease, skipped=False)
-        return found
+            others = and_(claims.c.task == tasks.c.id, claims.c.until > now, claims.c.skipped == 0)
+            taken = select(func.count()).where(others).scalar_subquery()
+            room = taken < 1 if disputed else taken + said < tasks.c.wanted
+            free = select(tasks, literal(now).label("began")).where(wanted, ~exists().where(mine), ~answered, room)
+            order = (tasks.c.priority, tasks.c.deadline, tasks.c.id)
+            found += connection.execute(free.order_by(*order).limit(count - len(found)))
+            for row in found:
+                _claim(connection, row.id, rater, row.began, now + lease, skipped=False)
+        return [_task(row) for row in found]
 
     def skip(self, id: int, rater: str, now: float | None = None) -> None:
         """Let somebody else have it: this person isn't offered it for an hour. Errors: NotFound."""
@@ -274,7 +271,7 @@ class ReviewStore(Database):
             query = query.where(tasks.c.state == state).order_by(tasks.c.decided.desc())
         else:
             query = query.where(tasks.c.state.in_([state] if state else ["open", "disputed"]))
-            query = query.order_by(tasks.c.priority.desc(), tasks.c.deadline, tasks.c.id)
+            query = query.order_by(tasks.c.priority, tasks.c.deadline, tasks.c.id)
         with self._read() as connection:
             return [_task(row) for row in connection.execute(query)]
 
@@ -340,7 +337,7 @@ class ReviewStore(Database):
         """Tasks past their deadline: `people` (they come first from now on), `model` (its opinion decides, where there is one), or a value
         that decides. How many."""
         late = and_(
-            tasks.c.endpoint == endpoint, tasks.c.state != "decided", tasks.c.deadline < now, tasks.c.priority < OVERDUE
+            tasks.c.endpoint == endpoint, tasks.c.state != "decided", tasks.c.deadline < now, tasks.c.priority > OVERDUE
         )
         with self._write() as connection:
             found = [_task(row) for row in connection.execute(select(tasks).where(late))]

@@ -297,6 +297,7 @@ claim = Table(
     Column("time", Float, nullable=False),
     Column("until", Float, nullable=False),
     Column("skipped", Integer, nullable=False),
+    Index("claim_rater", "rater"),
 )
 
 tailed = Table(

@@ -60,6 +60,7 @@ def upgrade() -> None:
         sa.Column("until", sa.Float, nullable=False),
         sa.Column("skipped", sa.Integer, nullable=False),
     )
+    op.create_index("claim_rater", "claim", ["rater"])
     op.create_table(
         "tailed",
         sa.Column("slot", sa.String(100), primary_key=True),
