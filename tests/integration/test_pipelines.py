@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from tests.support.system import PROJECT, Response, System, wait_until
 
 from tidegate.cli import run
 from tidegate.storage.layout import Layout
+from tidegate.storage.rollouts import RolloutStore
+from tidegate.types.rollouts import RolloutState
 from tidegate.views.log import query
 from tidegate.views.predictions import open_one
 
@@ -83,6 +86,9 @@ CASCADE = [
     {"stage": "answer", "merge": {"label": "coalesce(large.label, first.label)", "score": "coalesce(first.score, first.score)"}},
 ]  # fmt: skip
 
+FINAL = {"final": {"metrics": [{"name": "words", "measure": "final.quality.accuracy", "maturation": "1s"}]}}
+JUDGED = {"canary": {"templates": ["final"], "steps": [{"setWeight": 50}, {"pause": {}}]}}
+
 
 def project(**endpoints: Any) -> dict[str, Any]:
     def one(name: str) -> dict[str, Any]:
@@ -91,7 +97,7 @@ def project(**endpoints: Any) -> dict[str, Any]:
     size = {"1": {"path": "stages:Size"}, "2": {"path": "stages:Size", "options": {"args": {"factor": 10}}}}
     split = {"1": {"path": "stages:Split"}, "2": {"path": "stages:Split", "options": {"args": {"drop": 1}}}}
     models = {"split": {"versions": split}, "size": {"versions": size}, "first": one("First"), "large": one("Large")}
-    return {**PROJECT, "models": models, "endpoints": endpoints}
+    return {**PROJECT, "models": models, "endpoints": endpoints, "analysis": {"templates": FINAL}}
 
 
 @pytest.fixture(scope="module")
@@ -111,7 +117,10 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
             cascade={"pipeline": CASCADE, "fields": {"x": "drop"}},
             lines={"pipeline": lines},
             tolerant={"pipeline": tolerant},
-            heard={"pipeline": SHOUT, "monitoring": {"labels": {"task": "text", "answer": "output_text"}}},
+            heard={
+                "pipeline": [{**SHOUT[0], "strategy": JUDGED}, *SHOUT[1:]],
+                "monitoring": {"labels": {"task": "text", "answer": "output_text"}},
+            },
         ),
     )
     (running.folder / "stages.py").write_text(MODELS)
@@ -358,6 +367,31 @@ def test_a_new_version_of_one_stage_takes_over_by_a_rollout_of_its_own(
     assert forced.headers["tidegate-model-version"] == "split:1+size:2"
     typed(system, "rollout", "promote", "shout.size", "--full", "--yes")
     wait_until(lambda: ask(system, "shout", {"text": ["x"]}).headers["tidegate-model-version"] == "split:1+size:2", 20)
+
+
+@pytest.mark.slow
+def test_a_stage_whose_new_version_harms_the_final_answer_is_rolled_back(system: System) -> None:
+    typed(system, "rollout", "start", "heard.split", "--to", "2", "--yes")
+
+    def found() -> RolloutState:
+        with closing(RolloutStore(system.layout)) as store:
+            state = store.current("heard.split")
+            assert state is not None
+            return state
+
+    def judged() -> bool:
+        for _ in range(10):
+            answer = ask(system, "heard", {"text": ["the tide turns"]})
+            label = {
+                "prediction_id": answer.headers["tidegate-prediction-id"],
+                "kind": "label",
+                "value": "THE TIDE TURNS",
+            }
+            assert system.post("/v2/models/heard/feedback", label).status == 200
+        return not found().active
+
+    wait_until(judged, 60)
+    assert (found().reason, found().phase) == ("alarm", "Degraded") and found().message.startswith("words: ")
 
 
 def test_what_waits_for_a_stage_is_lost_by_nobody_when_its_runner_is_killed(system: System) -> None:
