@@ -142,7 +142,11 @@ def _gather(spread: Floats, shape: tuple[int, ...], side: int, stride: int) -> F
 def _pool(x: Floats) -> tuple[Floats, npt.NDArray[np.intp]]:
     """The largest of each 2 x 2, and which it was."""
     n, height, width, channels = x.shape
-    fours = x.reshape(n, height // 2, 2, width // 2, 2, channels).transpose(0, 1, 3, 5, 2, 4).reshape(n, height // 2, width // 2, channels, 4)
+    fours = (
+        x.reshape(n, height // 2, 2, width // 2, 2, channels)
+        .transpose(0, 1, 3, 5, 2, 4)
+        .reshape(n, height // 2, width // 2, channels, 4)
+    )
     chosen = fours.argmax(-1)
     return np.take_along_axis(fours, chosen[..., None], -1)[..., 0], chosen
 

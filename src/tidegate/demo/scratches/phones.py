@@ -123,6 +123,8 @@ def _taken(rng: np.random.Generator, scene: Image.Image, camera: Camera) -> Pixe
     if camera.blur:
         small = small.filter(ImageFilter.GaussianBlur(camera.blur))
     falling = 1 + rng.uniform(-0.15, 0.15) * np.linspace(-0.5, 0.5, SIDE)[:, None, None]
-    seen = np.asarray(small, np.float64) / 255 * camera.light * rng.uniform(0.85, 1.15) * falling * np.array(camera.tint)
+    seen = (
+        np.asarray(small, np.float64) / 255 * camera.light * rng.uniform(0.85, 1.15) * falling * np.array(camera.tint)
+    )
     seen = np.clip(seen, 0, 1) + rng.normal(0, camera.noise, seen.shape)
     return (np.clip(seen, 0, 1) * 255).astype(np.uint8)

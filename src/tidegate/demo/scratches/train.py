@@ -27,7 +27,9 @@ def pictures(n: int, seed: int, camera: Camera = USUAL) -> tuple[npt.NDArray[np.
     return np.stack([one.pixels for one in found]), np.array([one.scratched for one in found])
 
 
-def train(pixels: npt.NDArray[np.uint8], scratched: npt.NDArray[np.bool_], *, epochs: int, seed: int, say: bool = False) -> Net:
+def train(
+    pixels: npt.NDArray[np.uint8], scratched: npt.NDArray[np.bool_], *, epochs: int, seed: int, say: bool = False
+) -> Net:
     """A net that tells them apart."""
     rng = np.random.default_rng(seed)
     net = Net.fresh(seed)
