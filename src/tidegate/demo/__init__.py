@@ -4,6 +4,7 @@
       -> train.py     severity version 1, fitted on 2016 alone; reference rows; the labels kept apart
       -> project.py   tidegate.yaml, and `tidegate up` as a process of its own
       -> replay.py    2017 .. 2021: one request a row over many connections, labels later as feedback
+      -> commands.py  what a user would type
       -> figures.py   what the prediction log says: rows, quality by year, each acknowledged answer there once
       -> view.py      all of it live in the terminal, or as plain lines
     cli.py       the order of the above; whatever was started ends with it
