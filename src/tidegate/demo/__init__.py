@@ -7,6 +7,7 @@
       -> commands.py  what a user would type
       -> figures.py   what the prediction log says: rows, quality by year, each acknowledged answer there once
       -> view.py      all of it live in the terminal, or as plain lines
+    page.py      a page's own little server, for the demos that have one
     cli.py       the order of the above; whatever was started ends with it
 
 The point of it: the model is good in 2016, and the world moves on. No figure shown here is the client's word:

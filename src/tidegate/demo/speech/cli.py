@@ -1,6 +1,6 @@
 """`tidegate demo speech`: the order of things, and the promise that whatever was started ends with it.
 
-fetch --> tidegate.yaml --> `tidegate up` --> acts --> what the log says of quality --> traffic may go on | end
+fetch --> tidegate.yaml --> `tidegate up` --> acts --> what the log says of quality --> a page to speak to | end
 """
 
 from __future__ import annotations
@@ -22,51 +22,67 @@ from tidegate.demo.speech import project
 from tidegate.demo.speech.acts import Acts
 from tidegate.demo.speech.older import REQUIREMENTS
 from tidegate.demo.speech.project import ENDPOINT
-from tidegate.demo.system import System
+from tidegate.demo.speech.server import Desk, serve
+from tidegate.demo.system import System, free
 from tidegate.errors import ConfigError
 from tidegate.storage.layout import Layout, write_atomic
 from tidegate.views.status import is_running
 
 FOLDER = Path(".demo-speech")
+PORT = 8091
 SHORT = ("clip 2", "clip 7", "clip 8")
 
 
-def run(once: bool = False, report: Path | None = None, workdir: Path | None = None, short: bool = False) -> int:
-    """Serve the models, have them write down recordings, and show the word error rate; blocks until Ctrl-C unless `once`.
+def run(
+    once: bool = False,
+    report: Path | None = None,
+    workdir: Path | None = None,
+    short: bool = False,
+    page: bool = False,
+    port: int | None = None,
+) -> int:
+    """Serve the models, have them write down recordings, and show the word error rate; then a page to speak to, until Ctrl-C,
+    unless `once`.
 
     report: a JSON file for `tidegate quality --by version,condition`. workdir: where models, recordings and state are kept
-    (`.demo-speech`). short: three clips alone. Returns 0; 130 after Ctrl-C. Errors: TidegateError.
+    (`.demo-speech`). short: three clips alone. page: only the page, answered by the newer models. port: the page's (8091 where it is
+    free). Returns 0; 130 after Ctrl-C. Errors: TidegateError.
     """
+    if page and once:
+        raise ConfigError("--page stays until Ctrl-C; leave out --once")
     console = Console()
     folder = (workdir or FOLDER).absolute()
     try:
-        file = prepare(folder, console)
+        file = prepare(folder, console, newer=page)
         clips = [clip for clip in source.clips(folder / "speech") if not short or clip.name in SHORT]
         with terminated_as_interrupted(), System(file) as system:
             console.print(f"`tidegate up` answers after {system.wait_ready(ENDPOINT):.1f} s at {system.http}")
             with Client(system.http, timeout=60.0) as client:
-                acts = Acts(system, client, clips, console)
-                acts.run()
-                found = acts.quality()
-            if report is not None:
-                report.parent.mkdir(parents=True, exist_ok=True)
-                write_atomic(report, msgspec.json.format(msgspec.json.encode(found), indent=1))
-            if once:
-                return 0
-            console.print(
-                f"[bold]{system.control}[/]  the dashboard: {ENDPOINT}, {ENDPOINT}.vad, {ENDPOINT}.asr. Ctrl-C ends it."
-            )
-            console.print(f"  tidegate -C {file} rollout start {ENDPOINT}.vad --to 2")
-            while system.running:
-                time.sleep(0.5)
-            raise system.ended()
+                if not page:
+                    acts = Acts(system, client, clips, console)
+                    acts.run()
+                    if report is not None:
+                        report.parent.mkdir(parents=True, exist_ok=True)
+                        write_atomic(report, msgspec.json.format(msgspec.json.encode(acts.quality()), indent=1))
+                if once:
+                    return 0
+                wanted = port if port is not None else PORT if free(PORT) else 0
+                with serve(Desk(client, ENDPOINT), wanted) as served:
+                    console.print(
+                        f"[bold]{served.url}[/]  say something, say it again, type it: all of it is in the log"
+                    )
+                    console.print(f"[bold]{system.control}[/]  the dashboard. Ctrl-C ends both.")
+                    console.print(f"  tidegate -C {file} rollout start {ENDPOINT}.vad --to {'3' if page else '2'}")
+                    while system.running:
+                        time.sleep(0.5)
+                    raise system.ended()
     except KeyboardInterrupt:
         console.print("interrupted; all that was started has ended")
         return 130
 
 
-def prepare(folder: Path, console: Console) -> Path:
-    """Models, recordings and the project file.
+def prepare(folder: Path, console: Console, *, newer: bool = False) -> Path:
+    """Models, recordings and the project file; `newer` as of project.text.
 
     Errors: ConfigError for a folder that isn't the demo's, or in use, and where an extra is missing.
     """
@@ -81,7 +97,7 @@ def prepare(folder: Path, console: Console) -> Path:
         raise ConfigError(f"the demo in {folder} is running already; end it first, or use another folder (--workdir)")
     models, older = source.fetch(folder, console.print), folder / "older.txt"
     older.write_text(REQUIREMENTS)
-    text = project.text(models, older)
+    text = project.text(models, older, newer=newer)
     parse_project(text, str(file))
     shutil.rmtree(state, ignore_errors=True)
     file.write_text(text)

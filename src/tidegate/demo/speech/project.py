@@ -14,8 +14,10 @@ DEAF = 0.995
 """The threshold of vad's third version: what isn't very surely speech is lost."""
 
 
-def text(models: Path, older: Path) -> str:
-    """`models`: the folder of the fetched files. `older`: the requirements of the older models' environment."""
+def text(models: Path, older: Path, *, newer: bool = False) -> str:
+    """`models`: the folder of the fetched files. `older`: the requirements of the older models' environment. With `newer`, callers
+    are answered by the newer two from the beginning."""
+    first = "2" if newer else "1"
     ports = ", ".join(f"{name}: {port if free(port) else 0}" for name, port in PORTS.items())
     folder, packages = (msgspec.json.encode(str(path)).decode() for path in (models, older))
     return f"""{MARK}project: demo-speech
@@ -42,10 +44,10 @@ endpoints:
         input.mean.audio_snr: {{min: 10, minRows: 5}}
         input.mean.audio_clipping: {{max: 1%, minRows: 5}}
     pipeline:
-    - {{stage: vad, model: detector, split: {{"1": 100}}, timeout: 60s}}
+    - {{stage: vad, model: detector, split: {{"{first}": 100}}, timeout: 60s}}
     - stage: asr
       model: recogniser
-      split: {{"1": 100}}
+      split: {{"{first}": 100}}
       timeout: 60s
       strategy:
         canary:
