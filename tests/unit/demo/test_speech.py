@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from pathlib import Path
 
@@ -45,8 +46,9 @@ def file(samples: np.ndarray, rate: int = RATE, subtype: str = "PCM_16", kind: s
         (file(np.stack([TONE] * 3, axis=1), kind="FLAC"), 2.0),
         (file(TONE, rate=44100), 2.0 * RATE / 44100),
         (file(TONE, rate=8000, kind="OGG", subtype="VORBIS"), 4.0),
+        (base64.b64encode(file(TONE)), 2.0),
     ],
-    ids=["wav", "8 bits", "3 channels", "44.1 kHz", "ogg"],
+    ids=["wav", "8 bits", "3 channels", "44.1 kHz", "ogg", "base64"],
 )
 def test_recordings_of_any_kind_become_mono_at_16_khz(data: bytes, seconds: float) -> None:
     found = read(data)
@@ -84,6 +86,7 @@ def test_a_header_that_promises_two_hours_gets_what_is_there() -> None:
 def test_raw_samples_need_their_rate_and_are_what_a_file_of_them_is() -> None:
     data = file(TONE)[44:]  # without the header
     np.testing.assert_array_equal(read(data, rate=RATE), read(file(TONE)))
+    np.testing.assert_array_equal(read(b"data:;base64," + base64.b64encode(data), rate=RATE), read(file(TONE)))
     assert len(read(data, rate=2 * RATE)) == len(TONE) // 2
     for wrong, rate, said in (
         (data[:-1], RATE, "two for each sample"),

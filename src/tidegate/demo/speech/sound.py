@@ -1,7 +1,7 @@
 """A recording as models take it: mono, 16 kHz, floats of one loudness. The same for training, batches and live requests.
 
-bytes of a file --libsndfile--> channels averaged --resampled--> LUFS brought to TARGET --> samples
-raw 16-bit PCM, its rate -----------^
+bytes of a file (or base64 of them) --libsndfile--> channels averaged --resampled--> LUFS brought to TARGET --> samples
+raw 16-bit PCM, its rate ------------------------------^
 samples --> 16-bit WAV bytes, which the next stage reads in the same way
 
 Memory stays bounded whatever a header says: length and rate are judged before samples are read, and channels are averaged piece by piece.
@@ -17,6 +17,7 @@ import numpy.typing as npt
 
 from tidegate.errors import InvalidRequest
 from tidegate.metrics.descriptors.loudness import integrated
+from tidegate.metrics.descriptors.payloads import content
 
 Samples = npt.NDArray[np.float32]
 
@@ -33,14 +34,19 @@ PEAK = 0.99
 
 
 def read(data: bytes, rate: int = 0) -> Samples:
-    """Mono samples at 16 kHz, as loud as they are. `rate`: samples a second of raw PCM (16 bits, little-endian, one channel); a file
-    says its own. Errors: InvalidRequest saying what is wrong with the recording.
+    """Mono samples at 16 kHz, as loud as they are. In JSON bytes travel as base64: of a file as it is, of PCM as a `data:;base64,` URI.
+
+    `rate`: samples a second of raw PCM (16 bits, little-endian, one channel); a file says its own. Errors: InvalidRequest saying what
+    is wrong with the recording.
 
     >>> read(bytes(16), rate=RATE).shape
     (8,)
     """
     from scipy.signal import resample_poly
 
+    if data.isascii():
+        found = content(data.decode())
+        data = data if found is None else found
     if not data:
         raise InvalidRequest("audio: the recording is empty")
     mono, rate = (_pcm(data, rate), rate) if rate else _file(data)
