@@ -8,6 +8,7 @@ clips + what is said --transcribe--> the gateway, labels --> commands, as a user
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Sequence
 
@@ -64,7 +65,8 @@ class Acts:
             f"vad 1 is WebRTC's detector; vad 2 is Silero, vad 3 is Silero that wants to be {DEAF:.1%} sure. By their addresses:"
         )
         self._send("vad:2")
-        self._send("vad:3")
+        took = self._send("vad:3")
+        self._type("pipeline", "explain", ENDPOINT, "--window", f"{math.ceil(took)}s")
         self._type("quality", ENDPOINT, "--by", ",".join(BY), "--no-estimate")
         self._say("what callers sent, and how sure the models were, is in the log")
         self._type("log", "query", HEARD)
@@ -78,13 +80,15 @@ class Acts:
             raise StateError(f"{sent} recordings were sent, and the log has {known} with their label")
         return view
 
-    def _send(self, version: str = "") -> None:
-        """Every clip, and what is said in it as its label."""
+    def _send(self, version: str = "") -> float:
+        """Every clip, and what is said in it as its label; the seconds that took."""
+        began = time.monotonic()
         with self._console.status("") as status:
             for number, clip in enumerate(self._clips, start=1):
                 status.update(f"{clip.name}, {clip.condition} ({number} of {len(self._clips)})")
                 answer = self._client.predict(ENDPOINT, asked(clip), version=version or None)
                 self._client.feedback(ENDPOINT, answer.id, label=clip.words)
+        return time.monotonic() - began
 
     def _type(self, *words: str) -> None:
         self._say(f"$ {shown(*words)}")
