@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
 
 import numpy as np
 from rich.console import Console
@@ -34,14 +33,17 @@ HEARD = (
     "round(avg(confidence), 2) as confidence, round(sum(seconds), 1) as seconds, sum(case when text_empty then 1 else 0 end) as empty "
     f"from {ENDPOINT} where status = 200 group by version, condition order by version, condition"
 )
+ENOUGH = 72
+"""Requests before and after a change: with fewer, `pipeline explain` can't tell it from chance."""
 LIMIT = 60.0
 
 
 class Acts:
-    """Plays them, in order. `clips` are sent once in each."""
+    """Plays them, in order; in each all `clips` are sent."""
 
-    def __init__(self, system: System, client: Client, clips: Sequence[Clip], console: Console) -> None:
+    def __init__(self, system: System, client: Client, clips: list[Clip], console: Console) -> None:
         self._system, self._client, self._clips, self._console = system, client, clips, console
+        self._sent = 0
 
     def run(self) -> None:
         """Errors: StateError when a command fails, or a rollout doesn't move on."""
@@ -64,8 +66,9 @@ class Acts:
         self._say(
             f"vad 1 is WebRTC's detector; vad 2 is Silero, vad 3 is Silero that wants to be {DEAF:.1%} sure. By their addresses:"
         )
-        self._send("vad:2")
-        took = self._send("vad:3")
+        times = math.ceil(ENOUGH / len(self._clips))
+        self._send("vad:2", times)
+        took = self._send("vad:3", times)
         self._type("pipeline", "explain", ENDPOINT, "--window", f"{math.ceil(took)}s")
         self._type("quality", ENDPOINT, "--by", ",".join(BY), "--no-estimate")
         self._say("what callers sent, and how sure the models were, is in the log")
@@ -75,19 +78,20 @@ class Acts:
         """What `tidegate quality` shows, as data. Errors: StateError where the log lacks a clip or its label."""
         options, _ = label_options(self._system.layout, ENDPOINT)
         view = read(self._system.layout, ENDPOINT, options, start=time.time() - 86400.0, by=BY, estimated=False)
-        sent, known = 5 * len(self._clips), sum(group.labels for group in view.groups if not group.slice)
-        if known != sent:
-            raise StateError(f"{sent} recordings were sent, and the log has {known} with their label")
+        known = sum(group.labels for group in view.groups if not group.slice)
+        if known != self._sent:
+            raise StateError(f"{self._sent} recordings were sent, and the log has {known} with their label")
         return view
 
-    def _send(self, version: str = "") -> float:
-        """Every clip, and what is said in it as its label; the seconds that took."""
+    def _send(self, version: str = "", times: int = 1) -> float:
+        """Every clip, so many times, and what is said in it as its label; the seconds that took."""
         began = time.monotonic()
         with self._console.status("") as status:
-            for number, clip in enumerate(self._clips, start=1):
-                status.update(f"{clip.name}, {clip.condition} ({number} of {len(self._clips)})")
+            for number, clip in enumerate(self._clips * times, start=1):
+                status.update(f"{clip.name}, {clip.condition} ({number} of {times * len(self._clips)})")
                 answer = self._client.predict(ENDPOINT, asked(clip), version=version or None)
                 self._client.feedback(ENDPOINT, answer.id, label=clip.words)
+                self._sent += 1
         return time.monotonic() - began
 
     def _type(self, *words: str) -> None:
