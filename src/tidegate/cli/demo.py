@@ -75,13 +75,16 @@ def speech(
     workdir: Annotated[
         Path | None, typer.Option("--workdir", help="Where models, recordings and state are kept.")
     ] = None,
+    page: Annotated[bool, typer.Option("--page", help="Only the page with a microphone, on the newer models.")] = False,
+    port: Annotated[int | None, typer.Option("--port", help="The page's port; 8091 by default, or a free one.")] = None,
 ) -> None:
     """Write down what is said: one endpoint of two learned models, where somebody speaks and what is said.
 
-    Recordings come clear, with car noise, among people and over a telephone line; then the first model gets worse.
+    Recordings come clear, with car noise, among people and over a telephone line, and an older recogniser makes way for a newer one, by
+    shadow and canary; then the voice detector is changed, for better and for worse. At the end a page: speak to it.
 
     [dim]Example:[/]  tidegate demo speech --once --report figures.json
     """
     from tidegate.demo.speech.cli import run
 
-    raise typer.Exit(run(once=once, report=report, workdir=workdir, short=short))
+    raise typer.Exit(run(once=once, report=report, workdir=workdir, short=short, page=page, port=port))
