@@ -131,7 +131,7 @@ class Rollouts:
         """One command, as a process of its own, as the user's would be; what it answers is shown."""
         self._say("$ tidegate " + " ".join(word for word in words if word != "--yes"))
         command = [sys.executable, "-m", "tidegate", "-C", str(self._system.project), *words]
-        done = await asyncio.to_thread(_ask, command)
+        done = await asyncio.to_thread(ask, command)
         if done.returncode:
             raise StateError(f"`tidegate {' '.join(words)}` failed: {(done.stderr or done.stdout).strip()}")
         if done.stdout.strip():
@@ -185,7 +185,8 @@ def ending(chapter: Chapter, view: RolloutView | None, seconds: float) -> Ending
     )  # fmt: skip
 
 
-def _ask(command: list[str]) -> subprocess.CompletedProcess[str]:
+def ask(command: list[str]) -> subprocess.CompletedProcess[str]:
+    """One command as the user's own process would run it, in colour. Errors: StateError when it takes too long."""
     env = {**os.environ, "COLUMNS": "100", "FORCE_COLOR": "1"}
     try:
         return subprocess.run(command, capture_output=True, text=True, timeout=COMMAND_LIMIT, env=env, check=False)
