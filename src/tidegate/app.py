@@ -408,12 +408,22 @@ def monitoring_settings(project: Project, revision: int, url: str) -> Settings:
 
 def label_options(layout: Layout, endpoint: str) -> tuple[LabelOptions, list[str]]:
     """What the desired state says of an endpoint's labels, and the columns its profiles are kept apart by."""
-    with closing(StateStore(layout)) as store:
-        text = store.desired().project
-    known = Project.model_validate_json(text).endpoints.get(endpoint) if text else None
+    known = _desired_endpoint(layout, endpoint)
     if known is None:
         return LabelOptions(), []
     return known.monitoring.labels, list(known.monitoring.profiles.segments)
+
+
+def pipeline_stages(layout: Layout, endpoint: str) -> list[str]:
+    """Names of a pipeline's stages that have a model, in order, as the desired state has them; none of any other endpoint."""
+    known = _desired_endpoint(layout, endpoint)
+    return [stage.stage for stage in known.pipeline if stage.model] if known is not None else []
+
+
+def _desired_endpoint(layout: Layout, endpoint: str) -> Endpoint | None:
+    with closing(StateStore(layout)) as store:
+        text = store.desired().project
+    return Project.model_validate_json(text).endpoints.get(endpoint) if text else None
 
 
 def write_settings(layout: Layout, project: Project, http: int, grpc: int) -> None:

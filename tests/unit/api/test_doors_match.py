@@ -56,6 +56,7 @@ CALLS = {
     "monitors usefulness": "get /api/monitors/usefulness",
     "notify status": "get /api/notify",
     "notify test": "post /api/notify/test",
+    "pipeline explain": "get /api/endpoints/{endpoint}/pipeline",
     "quality": "get /api/endpoints/{endpoint}/quality",
     "rollout abort": "post /api/endpoints/{endpoint}/rollout/abort",
     "rollout diff": "get /api/endpoints/{endpoint}/diff",
