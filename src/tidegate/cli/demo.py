@@ -100,6 +100,7 @@ def recommender(
 
     [dim]Example:[/]  tidegate demo recommender --once --report figures.json
     """
+    from tidegate.cli.pipeline_screen import show
     from tidegate.demo.recommender.cli import run
 
-    raise typer.Exit(run(once=once, report=report, workdir=workdir, short=short))
+    raise typer.Exit(run(show, once=once, report=report, workdir=workdir, short=short))

@@ -202,7 +202,7 @@ def test_rows_that_ingest_has_yet_to_commit_are_described_like_the_others(layout
     write(layout, told(1))
     start = START / 1e9 + DAY - 1
     found = outcomes(drift(layout, "loan", reference="previous", start=start, end=start + DAY))
-    assert found["city_words"] == "steady"
+    assert "city_words" in found and "drifted" not in found.values()
 
 
 def test_an_endpoints_window_against_the_one_before_a_file_and_nothing(layout: Layout, tmp_path: Path):

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -29,7 +30,7 @@ from tidegate.demo.system import System, free
 from tidegate.errors import StateError
 from tidegate.storage.layout import write_atomic
 from tidegate.types.monitoring import Value
-from tidegate.views.pipeline import explain
+from tidegate.views.pipeline import PipelineView, explain
 from tidegate.views.rollouts import read
 
 FOLDER = Path(".demo-recommender")
@@ -50,10 +51,16 @@ class Report(msgspec.Struct):
     visits: int = 0
 
 
-def run(once: bool = False, report: Path | None = None, workdir: Path | None = None, short: bool = False) -> int:
+Screen = Callable[[PipelineView, Console], None]
+
+
+def run(
+    screen: Screen, once: bool = False, report: Path | None = None, workdir: Path | None = None, short: bool = False
+) -> int:
     """Serve two learned models as one, bring them in against popularity, plant a change and find it; blocks until Ctrl-C unless `once`.
 
-    report: a JSON file for the figures. workdir: where models and state are kept (`.demo-recommender`). short: fewer visits.
+    screen: draws what `tidegate pipeline explain` draws. report: a JSON file for the figures.
+    workdir: where models and state are kept (`.demo-recommender`). short: fewer visits.
     Returns 0; 1 where the rollout ends otherwise, or the change is found elsewhere; 130 after Ctrl-C. Errors: TidegateError.
     """
     console = Console()
@@ -64,7 +71,7 @@ def run(once: bool = False, report: Path | None = None, workdir: Path | None = N
         train(folder)
         with terminated_as_interrupted(), System(file) as system:
             console.print(f"`tidegate up` answers after {system.wait_ready(ENDPOINT):.1f} s at {system.http}")
-            made = Acts(system, FEW if short else VISITS, console).play()
+            made = Acts(system, FEW if short else VISITS, console, screen).play()
             if report is not None:
                 report.parent.mkdir(parents=True, exist_ok=True)
                 write_atomic(report, msgspec.json.format(msgspec.json.encode(made), indent=1))
@@ -86,8 +93,8 @@ def run(once: bool = False, report: Path | None = None, workdir: Path | None = N
 class Acts:
     """The story, act by act. `count` visits each."""
 
-    def __init__(self, system: System, count: int, console: Console) -> None:
-        self._system, self._count, self._console = system, count, console
+    def __init__(self, system: System, count: int, console: Console, screen: Screen) -> None:
+        self._system, self._count, self._console, self._screen = system, count, console, screen
         self.made = Report(visits=count)
 
     def play(self) -> Report:
@@ -106,7 +113,8 @@ class Acts:
         self._act("relaunch", relaunched=True)
         found = explain(self._system.layout, ENDPOINT, STAGES, start=since, end=time.time())
         self.made.begins, self.made.verdict = found.begins, found.verdict
-        say(f"$ tidegate pipeline explain {ENDPOINT}\n[bold]{found.verdict}[/]", highlight=False)
+        say(f"$ tidegate pipeline explain {ENDPOINT} --window {found.end - since:.0f}s", highlight=False)
+        self._screen(found, self._console)
         say("the same customers and scores, and version 2 of the profile, which has learned the new numbers")
         self._act("relearned", relaunched=True, version="profile:2")
         say(table(self.made))
