@@ -68,6 +68,8 @@ class MetricSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     """Of latency (microseconds) or of an absolute error; 0 until it was frozen from the stable version."""
     tolerance: float = 1.0
     """The frozen threshold is the stable version's quantile times this."""
+    max: float | None = None
+    """A limit of the rate itself, as a service level objective sets one: the stable version's rate doesn't matter then."""
     options: dict[str, Any] = {}
 
 

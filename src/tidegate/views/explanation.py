@@ -282,6 +282,8 @@ def meaning(spec: MetricSpec | None, threshold: float) -> str:
         words += f" ({ms:,.0f} ms)" if ms >= 100 else f" ({ms:.3g} ms)"
     if spec.source == "labels" and spec.maturation:
         words += f", {short(spec.maturation)} after the prediction"
+    if spec.max is not None:
+        words += f": at most {spec.max:.3g} of all"
     return words if spec.guardrail else f"{words}; a signal, it stops nothing"
 
 
