@@ -179,7 +179,7 @@ analysis:
     clicks:
       metrics:
       - {{name: error}}
-      - {{name: no-click, guardrail: false, measure: behaviour.click, method: common-rate, maturation: 3s}}
+      - {{name: no-click, measure: final.behaviour.click, method: common-rate, maturation: 3s}}
 endpoints:
   {ENDPOINT}:
     pipeline:
