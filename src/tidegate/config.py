@@ -34,11 +34,11 @@ from tidegate.monitoring.options import EndpointMonitoring, MonitoringOptions
 from tidegate.plugins import nearest
 from tidegate.review.options import AutomationOptions
 from tidegate.rollout.compile import compile_plan
-from tidegate.rollout.evidence.named import FINAL
 from tidegate.rollout.options import RolloutOptions, StrategyOptions
 from tidegate.runner.options import VersionOptions
 from tidegate.storage.options import LogOptions
 from tidegate.types.options import Options
+from tidegate.types.rollouts import FINAL
 
 FILE_NAME = "tidegate.yaml"
 STAGE = re.compile(r"[a-z][a-z0-9_]{0,29}")

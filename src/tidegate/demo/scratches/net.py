@@ -47,7 +47,8 @@ class Net:
 
     def save(self, path: Path) -> None:
         """Half precision: 50 kB."""
-        np.savez_compressed(path, **{f"w{at:02}": one.astype(np.float16) for at, one in enumerate(self.weights)})
+        named: dict[str, Any] = {f"w{at:02}": one.astype(np.float16) for at, one in enumerate(self.weights)}
+        np.savez_compressed(path, **named)
 
     def predict(self, pixels: npt.NDArray[np.uint8]) -> tuple[Floats, Floats]:
         """The chance of a scratch [n], and where it looks [n, 12, 12], of uint8 [n, 96, 96, 3]."""
@@ -72,7 +73,7 @@ class Net:
             back, argmax[:, None],
             np.take_along_axis(back, argmax[:, None], 1) + slope[:, None, None] * self.weights[-2][:channels], 1,
         )  # fmt: skip
-        grad = back.reshape(n, height, width, channels)
+        grad: Floats = np.asarray(back, np.float32).reshape(n, height, width, channels)
         for at in reversed(range(len(LAYERS))):
             side, stride, inside, _ = LAYERS[at]
             patches, shape, active, chosen = kept[at]

@@ -127,4 +127,4 @@ def _taken(rng: np.random.Generator, scene: Image.Image, camera: Camera) -> Pixe
         np.asarray(small, np.float64) / 255 * camera.light * rng.uniform(0.85, 1.15) * falling * np.array(camera.tint)
     )
     seen = np.clip(seen, 0, 1) + rng.normal(0, camera.noise, seen.shape)
-    return (np.clip(seen, 0, 1) * 255).astype(np.uint8)
+    return np.asarray(np.clip(seen, 0, 1) * 255, np.uint8)

@@ -1,4 +1,4 @@
-"""How the weights beside this file were made: `python -m tidegate.demo.scratches.train [--pictures 6000] [--epochs 16] [--seed 0] [--to FILE]`.
+"""How the weights beside this file were made: `python -m tidegate.demo.scratches.train --help`.
 
 Adam (Kingma & Ba 2015), a learning rate that falls to nothing, pictures turned over at random.
 """
@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import argparse
 import itertools
+import sys
 import time
 from pathlib import Path
 
@@ -57,7 +58,7 @@ def train(
                 second += 0.001 * (grad * grad - second)
                 weight -= rate * (first / (1 - 0.9**step)) / (np.sqrt(second / (1 - 0.999**step)) + 1e-8)
         if say:
-            print(f"epoch {epoch + 1}: loss {np.mean(losses):.4f}, {time.monotonic() - began:.0f} s", flush=True)
+            sys.stdout.write(f"epoch {epoch + 1}: loss {np.mean(losses):.4f}, {time.monotonic() - began:.0f} s\n")
     return net
 
 
@@ -72,7 +73,9 @@ def main() -> None:
     net.save(given.to)
     pixels, truth = pictures(1000, given.seed + 1)
     right = (Net.load(given.to).predict(pixels)[0] > 0.5) == truth
-    print(f"{given.to}: {given.to.stat().st_size / 1000:.0f} kB, {right.mean():.3f} of 1,000 others are right")
+    sys.stdout.write(
+        f"{given.to}: {given.to.stat().st_size / 1000:.0f} kB, {right.mean():.3f} of 1,000 others are right\n"
+    )
 
 
 if __name__ == "__main__":
