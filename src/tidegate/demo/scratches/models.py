@@ -60,6 +60,8 @@ def opened(data: bytes) -> NDArray[np.uint8]:
                 file = Image.fromarray((deep / max(float(deep.max()), 255.0) * 255).astype(np.uint8))
             small = file.convert("RGB").resize((SIDE, SIDE), Image.Resampling.LANCZOS)
             return np.asarray(small, np.uint8)
+    except Image.DecompressionBombError as exc:
+        raise InvalidRequest(f"image: it has too many pixels; at most {MOST_PIXELS:,} are read") from exc
     except UnidentifiedImageError as exc:
         raise InvalidRequest("image: this is no picture that can be read; send a PNG or JPEG file") from exc
     except InvalidRequest:
