@@ -63,10 +63,14 @@ def queue_of(layout: Layout, name: str) -> str:
 
 def claim(layout: Layout, name: str, rater: str, *, count: int = 1, disputed: bool = False) -> list[Item]:
     """The next of a queue for somebody: nobody else gets them for five minutes. Errors: NotFound."""
+    return [see(layout, task) for task in claim_tasks(layout, name, rater, count=count, disputed=disputed)]
+
+
+def claim_tasks(layout: Layout, name: str, rater: str, *, count: int = 1, disputed: bool = False) -> list[Task]:
+    """The same, without what they are about."""
     queue = queue_of(layout, name)
     with closing(ReviewStore(layout)) as store:
-        tasks = store.claim(queue, rater, count=count, disputed=disputed)
-    return [see(layout, task) for task in tasks]
+        return store.claim(queue, rater, count=count, disputed=disputed)
 
 
 def see(layout: Layout, task: Task) -> Item:

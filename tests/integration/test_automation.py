@@ -276,7 +276,9 @@ def review(system: System, path: str, **body: Any) -> Any:
 def test_an_answer_over_the_api_is_a_label_and_the_callers_server_is_told(system: System) -> None:
     id = ask(system, "told", 0.6).json()["id"]
     tasks(system, "told", 1)
+    (bare,) = review(system, "told/claim", rater="ann", inputs=False)
     (item,) = review(system, "told/claim", rater="ann")
+    assert bare == {"task": item["task"]}
     assert (item["inputs"], item["choices"]) == ({"x": 0.6}, ["clean", "scratched"])
     assert (item["opinion"], item["confidence"]) == ("scratched", 0.6), "at assist it is seen"
     assert "opinion" not in item["task"]

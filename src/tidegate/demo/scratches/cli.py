@@ -98,7 +98,7 @@ log: {{flushEvery: 2s}}
 models:
   scratch:
     versions:
-      "1": {{path: "tidegate.demo.scratches.models:Scratch"}}
+      "1": {{path: "tidegate.demo.scratches.models:Scratch", warmup: false}}
 endpoints:
   {ENDPOINT}:
     model: scratch

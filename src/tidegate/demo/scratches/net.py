@@ -2,7 +2,7 @@
 
     pixels --grey, standardised--> conv 5x5 /2 --> [conv 3x3, half the size] x 3 --> maps [n, 12, 12, 48] --max and mean--> a logit
 
-Where it looks is its class activation map (Zhou et al. 2016): the maps weighted as the mean's part of the logit weights them.
+Where it looks is a class activation map (Zhou et al. 2016): the maps, weighted as the logit weights the largest of each.
 Convolutions are one matrix product a layer over patches (im2col); gradients are the same backwards.
 """
 
@@ -55,7 +55,7 @@ class Net:
         maps, _ = self._maps(prepared(pixels))
         logits, _ = self._head(maps)
         half = maps.shape[3]
-        return sigmoid(logits), np.asarray(maps @ self.weights[-2][half:], np.float32)
+        return sigmoid(logits), np.asarray(maps @ self.weights[-2][:half], np.float32)
 
     def step(self, pixels: Floats, truth: Floats) -> tuple[float, list[Floats]]:
         """The mean log loss of prepared pixels, and its gradient by each weight."""

@@ -9,7 +9,7 @@ from types import TracebackType
 
 import httpx
 
-ERRORS = 0.01
+ERRORS = 0.005
 """How often an inspector is wrong."""
 PAUSE = 0.01
 """Seconds an answer takes; a person's would be three."""
@@ -47,17 +47,19 @@ class Inspectors:
 
     def _work(self, name: str) -> None:
         rng = random.Random(name)
-        try:
-            with httpx.Client(timeout=30.0) as http:
-                while not self._over.is_set():
-                    asked = {"rater": name, "count": AT_ONCE}
+        with httpx.Client(timeout=30.0) as http:
+            while not self._over.is_set():
+                try:
+                    asked = {"rater": name, "count": AT_ONCE, "inputs": False}
                     found = http.post(f"{self._url}/{self._queue}/claim", json=asked).raise_for_status().json()
                     for item in found:
                         self._answer(http, name, item["task"], rng)
-                    self._over.wait(0.2 if not found else 0.0)
-        except httpx.HTTPError as exc:
-            if not self._over.is_set():
-                self.error = exc
+                except httpx.HTTPStatusError as exc:
+                    self.error = exc
+                    return
+                except httpx.TransportError:  # the web process is on its way up
+                    found = []
+                self._over.wait(0.0 if found else 0.2)
 
     def _answer(self, http: httpx.Client, name: str, task: dict[str, object], rng: random.Random) -> None:
         truth = self._truth.get(str(task["prediction_id"]))
