@@ -408,22 +408,23 @@ def monitoring_settings(project: Project, revision: int, url: str) -> Settings:
 
 def label_options(layout: Layout, endpoint: str) -> tuple[LabelOptions, list[str]]:
     """What the desired state says of an endpoint's labels, and the columns its profiles are kept apart by."""
-    known = _desired_endpoint(layout, endpoint)
+    known = _desired(layout).get(endpoint)
     if known is None:
         return LabelOptions(), []
     return known.monitoring.labels, list(known.monitoring.profiles.segments)
 
 
-def pipeline_stages(layout: Layout, endpoint: str) -> list[str]:
-    """Names of a pipeline's stages that have a model, in order, as the desired state has them; none of any other endpoint."""
-    known = _desired_endpoint(layout, endpoint)
-    return [stage.stage for stage in known.pipeline if stage.model] if known is not None else []
+def pipeline_stages(layout: Layout, endpoint: str) -> dict[str, str]:
+    """A pipeline's stages that have a model, in order, and the version that most of their requests get; none of any other endpoint."""
+    known = _desired(layout)
+    stages = known[endpoint].pipeline if endpoint in known else []
+    return {stage.stage: _most(known[f"{endpoint}.{stage.stage}"].split) for stage in stages if stage.model}
 
 
-def _desired_endpoint(layout: Layout, endpoint: str) -> Endpoint | None:
+def _desired(layout: Layout) -> dict[str, Endpoint]:
     with closing(StateStore(layout)) as store:
         text = store.desired().project
-    return Project.model_validate_json(text).endpoints.get(endpoint) if text else None
+    return Project.model_validate_json(text).endpoints if text else {}
 
 
 def write_settings(layout: Layout, project: Project, http: int, grpc: int) -> None:

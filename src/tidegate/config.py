@@ -33,6 +33,7 @@ from tidegate.monitoring.ids import parse_id
 from tidegate.monitoring.options import EndpointMonitoring, MonitoringOptions
 from tidegate.plugins import nearest
 from tidegate.rollout.compile import compile_plan
+from tidegate.rollout.evidence.named import FINAL
 from tidegate.rollout.options import RolloutOptions, StrategyOptions
 from tidegate.runner.options import VersionOptions
 from tidegate.storage.options import LogOptions
@@ -151,6 +152,7 @@ class Project(Options):
         for name, endpoint in list(self.endpoints.items()):
             if endpoint.pipeline:
                 self._stages(name, endpoint)
+        stages = {f"{name}.{stage.stage}" for name, endpoint in self.endpoints.items() for stage in endpoint.pipeline}
         for name, endpoint in self.endpoints.items():
             if endpoint.pipeline:
                 continue
@@ -171,7 +173,12 @@ class Project(Options):
                         f"endpoints.{name}.split: model {endpoint.model!r} has no version {version!r} (it has: {known})"
                     )
             try:
-                compile_plan(endpoint.strategy, self.analysis, unit=endpoint.assignment.unit)
+                plan = compile_plan(endpoint.strategy, self.analysis, unit=endpoint.assignment.unit)
+                final = next((metric.name for metric in plan.metrics if metric.measure.startswith(FINAL)), "")
+                if final and name not in stages:
+                    raise ConfigError(
+                        f"metric {final!r} is of a pipeline's whole request, and {name} is no stage of one"
+                    )
             except ConfigError as exc:
                 raise ValueError(f"endpoints.{name}.strategy: {exc}") from exc
         return self

@@ -16,6 +16,8 @@ from tidegate.views.pipeline import CALLERS, Change, PipelineView, StageView, di
 if TYPE_CHECKING:
     from rich.console import Console
 
+    from tidegate.views.attribution import Attribution, Figure
+
 
 def show(view: PipelineView, console: Console) -> None:
     """Print where a change begins."""
@@ -32,6 +34,28 @@ def show(view: PipelineView, console: Console) -> None:
     if view.quality is not None:
         metric, before, now = view.quality
         console.print(f"{escape(metric)}, by the labels that came: {_figure(before)} → {_figure(now)}")
+
+
+def show_shares(found: Attribution, console: Console) -> None:
+    """Print whose a change is."""
+    from rich.markup import escape
+
+    console.print(f"\n{escape(found.verdict)}\n", style="bold")
+    rows = [
+        (escape(one.stage), f"{escape(one.before)} → {escape(one.after)}", *_share(one.share)) for one in found.shares
+    ]
+    rows.append(("[bold]together[/]", "", *_share(found.change)))
+    console.print(table(("stage", "version", f"its part in {found.metric}", "95%"), rows, right=("95%",)))
+    console.print(table(("versions", found.metric), [
+        (escape("+".join(f"{stage}:{version}" for stage, version in one.versions.items())), f"{one.value:.4g}") for one in found.mixes
+    ], right=(found.metric,)))  # fmt: skip
+    left_out = f"; {found.left_out:,} were not answered under every mix" if found.left_out else ""
+    console.print(f"{found.requests:,} requests{left_out}")
+
+
+def _share(figure: Figure) -> tuple[str, str]:
+    style = "bold" if figure.clear else "dim"
+    return f"[{style}]{figure.value:+.4g}[/]", f"{figure.low:+.4g} to {figure.high:+.4g}"
 
 
 def _line(one: StageView, begins: bool) -> tuple[str, ...]:

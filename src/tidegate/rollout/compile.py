@@ -17,7 +17,7 @@ import msgspec
 
 from tidegate.errors import ConfigError
 from tidegate.plugins import nearest
-from tidegate.rollout.evidence.named import KNOWN, lookup
+from tidegate.rollout.evidence.named import FINAL, KNOWN, lookup
 from tidegate.rollout.options import (
     AnalysisOptions,
     BlueGreenOptions,
@@ -35,16 +35,18 @@ from tidegate.types.rollouts import Arms, MetricSpec, RolloutPlan, StepSpec
 
 GUARDRAILS = "guardrails"
 PAIRED = "shadow-paired"
-MEASURES = ("error", "timeout", "null", "latency", "wrong", "disagreement", "output", "score")
+MEASURES = ("error", "timeout", "null", "latency", "wrong", "disagreement", "output", "score", "wer")
 DEFAULT_WEIGHTS = (5.0, 25.0, 50.0)
 DEFAULT_UNITS = 100
 DEFAULT_PAIRS = 200
 HOUR = 3600.0
 OUTCOME_WINDOW = 30.0
+SETTLED = 60.0
+"""Seconds until what became of a whole request is known, where no label has to come."""
 
-_METHODS: dict[str, str] = {"disagreement": "paired", "output": "categorical", "score": "score"}
+_METHODS: dict[str, str] = {"disagreement": "paired", "output": "categorical", "score": "score", "wer": "score"}
 _SIGNALS = {"disagreement", "output"}
-_LABELLED = {"wrong", "score"}
+_LABELLED = {"wrong", "score", "wer"}
 
 
 def compile_plan(
@@ -300,7 +302,7 @@ def _metric(template: str, option: MetricOptions) -> MetricSpec:
         )
     if named is not None:
         measure = named.measure
-    method = option.method or _METHODS.get(measure, "rate")
+    method = option.method or _METHODS.get(measure.removeprefix(FINAL), "rate")
     if measure == "disagreement" and method != "paired":
         raise ConfigError(f"{where}.{option.name}.method: disagreement compares pairs; its method is paired")
     source: Arms = (
@@ -320,12 +322,16 @@ def _metric(template: str, option: MetricOptions) -> MetricSpec:
         promote_ratio=option.promote_ratio,
         floor=option.floor,
         margin=option.margin,
-        maturation=option.maturation if source == "labels" else 0.0,
+        maturation=_maturation(option, measure) if source == "labels" else 0.0,
         quantile=named.quantile if named is not None and named.quantile else option.quantile,
         threshold=(option.threshold or 0.0) * 1e6,
         tolerance=option.tolerance,
         options=option.options,
     )
+
+
+def _maturation(option: MetricOptions, measure: str) -> float:
+    return SETTLED if measure == FINAL + "error" and "maturation" not in option.model_fields_set else option.maturation
 
 
 def _is_object(text: str) -> bool:

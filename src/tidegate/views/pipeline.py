@@ -9,7 +9,7 @@ A stage whose inputs moved only hands on what began before it, or outside.
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
 from typing import Literal, NamedTuple
 
@@ -70,7 +70,7 @@ class PipelineView(msgspec.Struct, omit_defaults=True):
 def explain(
     layout: Layout,
     endpoint: str,
-    stages: Sequence[str],
+    stages: Iterable[str],
     *,
     start: float | None = None,
     end: float | None = None,
@@ -81,14 +81,15 @@ def explain(
 
     Errors: NotFound for an endpoint that isn't a pipeline or has no log, InvalidRequest for a window that ends before it begins.
     """
-    if not stages:
+    names = list(stages)
+    if not names:
         raise NotFound(f"endpoint {endpoint!r} is no pipeline; `tidegate drift {endpoint}` says what moved there")
     end = time.time() if end is None else end
     start = end - window if start is None else start
     if start >= end:
         raise InvalidRequest("the window ends before it begins")
     whole = _stage(layout, "", endpoint, start, end)
-    found = [_stage(layout, name, f"{endpoint}.{name}", start, end) for name in stages]
+    found = [_stage(layout, name, f"{endpoint}.{name}", start, end) for name in names]
     begins = next((one.stage for one in found if one.part == "origin"), "")
     if not begins and whole.inputs:
         begins = CALLERS

@@ -76,7 +76,7 @@ CALLS = {
     "version": "get /api/status",
 }
 NONE = {
-    "predict": GATEWAY, "loadtest": GATEWAY, "replay": GATEWAY,
+    "predict": GATEWAY, "loadtest": GATEWAY, "replay": GATEWAY, "pipeline attribute": GATEWAY,
     "init": HERE, "models add": HERE, "demo": HERE, "demo search": HERE, "demo speech": HERE,
     "up": "starts what would answer", "down": "ends what would answer",
 }  # fmt: skip

@@ -64,7 +64,8 @@ def serve(
     failing: int = 0,
     each: int = 5,
 ) -> None:
-    """Requests of the window, or of the one before, `each` rows in each, its first one labelled. `send` moves what callers send, `found` what `find` gives."""
+    """Requests of the window, or of the one before: `each` rows in each, the first one labelled. `send` moves what callers send,
+    `found` what `find` gives."""
     draw = np.random.default_rng(rows + now)
     records: list[object] = []
     began = NOW - (HOUR if now else 2 * HOUR)
