@@ -34,4 +34,6 @@ def test_a_newer_recogniser_comes_in_by_shadow_and_a_deaf_detector_is_felt(tmp_p
     assert wer[deaf, "clear"] > wer[silero, "clear"] + 0.1
     assert "of 12 requests are answered differently" in done.stdout, "the shadow was told every request"
     assert "The change begins at vad" in done.stdout
+    assert "of it by asr 1 → 2" in done.stdout, "most of what was won"
+    assert "transcribe/output.share.text_empty=true" in done.stdout
     assert "condition = low bandwidth" in done.stdout and "snr" in done.stdout
