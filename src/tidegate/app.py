@@ -19,18 +19,20 @@ import msgspec
 
 from tidegate.auth.policy import keys_required
 from tidegate.config import Endpoint, Project, load_project, parse_project
-from tidegate.errors import ConfigError, Conflict, StateError
+from tidegate.errors import ConfigError, Conflict, NotFound, StateError
 from tidegate.gateway.settings import GatewaySettings
 from tidegate.monitoring.options import LabelOptions
 from tidegate.monitoring.settings import Settings, Watched
 from tidegate.profiles.settings import EndpointSettings, MonitoringSettings
+from tidegate.review.options import Automated
 from tidegate.rollout.reconcile import Wanted
 from tidegate.runner.options import VersionOptions
+from tidegate.storage.automation import AutomationStore, Degree, in_force
 from tidegate.storage.layout import Layout, write_atomic
 from tidegate.storage.rollouts import RolloutStore
 from tidegate.storage.state import Desired, StateStore
 from tidegate.types.processes import RunnerSpec
-from tidegate.types.traffic import Arm, EndpointRoute, FieldPolicy, StageRoute
+from tidegate.types.traffic import Arm, AutomationRoute, EndpointRoute, FieldPolicy, StageRoute
 
 Progress = Callable[[str], None]
 
@@ -302,6 +304,11 @@ def _spec(model: str, version: str, options: VersionOptions, layout: Layout, pro
 def wanted(desired: Desired, store: StateStore, layout: Layout, progress: Progress | None = None) -> Wanted:
     """A desired state in the words of reconcile."""
     project = Project.model_validate_json(desired.project)
+    degrees: dict[str, Degree] = {}
+    waiting: dict[str, int] = {}
+    if any(endpoint.automation for endpoint in project.endpoints.values()):
+        with closing(AutomationStore(layout)) as automation:
+            degrees, waiting = automation.degrees(), automation.waiting()
     endpoints = [
         EndpointRoute(
             name=name,
@@ -317,6 +324,7 @@ def wanted(desired: Desired, store: StateStore, layout: Layout, progress: Progre
             sticky=endpoint.assignment.sticky,
             override=endpoint.assignment.override,
             fallback=endpoint.fallback == "stable",
+            automation=automation_route(endpoint, degrees.get(name), waiting.get(name, 0)),
             pipeline=[
                 StageRoute(
                     stage.stage,
@@ -339,6 +347,27 @@ def wanted(desired: Desired, store: StateStore, layout: Layout, progress: Progre
         keys=[key.entry() for key in store.list_keys(valid_only=True)],
         require_keys=keys_required(project.server.host, project.server.keys),
         field_secret=store.secret("field"),
+    )
+
+
+def automation_route(endpoint: Endpoint, degree: Degree | None, waiting: int = 0) -> AutomationRoute | None:
+    """Who decides at an endpoint now; `waiting` of its tasks are open."""
+    options = endpoint.automation
+    if options is None:
+        return None
+    act, review = options.act, options.review
+    threshold = act.fixed if act.fixed is not None else degree.threshold if degree is not None else None
+    return AutomationRoute(
+        in_force(options.level, degree),
+        review.queue,
+        threshold=2.0 if threshold is None else threshold,
+        answer=review.answer,
+        confidence=act.output,
+        timeout=review.timeout,
+        audit=act.audit,
+        overlap=review.overlap,
+        raters=review.raters,
+        full=waiting >= review.max_open,
     )
 
 
@@ -414,6 +443,24 @@ def label_options(layout: Layout, endpoint: str) -> tuple[LabelOptions, list[str
     return known.monitoring.labels, list(known.monitoring.profiles.segments)
 
 
+def automated(desired: Desired) -> dict[str, Automated]:
+    """The endpoints that have people beside their models, and whose opinions count there: those of the version that serves most."""
+    endpoints = _endpoints(desired)
+    return {name: Automated(one.automation, _most(one.split)) for name, one in endpoints.items() if one.automation}
+
+
+def automation_of(layout: Layout, endpoint: str) -> Automated:
+    """The same of one. Errors: NotFound, naming those that have any."""
+    with closing(StateStore(layout)) as store:
+        found = automated(store.desired())
+    if endpoint not in found:
+        known = ", ".join(sorted(found)) or "none"
+        raise NotFound(
+            f"endpoint {endpoint!r} has no `automation:` in the project file: the model decides. With it: {known}"
+        )
+    return found[endpoint]
+
+
 def pipeline_stages(layout: Layout, endpoint: str) -> dict[str, str]:
     """A pipeline's stages that have a model, in order, and the version that most of their requests get; none of any other endpoint."""
     known = _desired(layout)
@@ -423,8 +470,11 @@ def pipeline_stages(layout: Layout, endpoint: str) -> dict[str, str]:
 
 def _desired(layout: Layout) -> dict[str, Endpoint]:
     with closing(StateStore(layout)) as store:
-        text = store.desired().project
-    return Project.model_validate_json(text).endpoints if text else {}
+        return _endpoints(store.desired())
+
+
+def _endpoints(desired: Desired) -> dict[str, Endpoint]:
+    return Project.model_validate_json(desired.project).endpoints if desired.project else {}
 
 
 def write_settings(layout: Layout, project: Project, http: int, grpc: int) -> None:
@@ -472,8 +522,11 @@ def run_controller(state: str) -> None:
 
 def run_monitor(state: str) -> None:
     """The monitor process: `python -m tidegate.app STATE monitor`. It follows the desired state, and tells ingest."""
+    from threading import Thread
+
     from tidegate.exports.exporter import Exporter
     from tidegate.monitoring.scheduler import Monitoring
+    from tidegate.review.keeper import Keeper
     from tidegate.views.status import read_processes
 
     layout = Layout(state)
@@ -496,9 +549,22 @@ def run_monitor(state: str) -> None:
         known = monitoring_settings(project, desired.revision, processes.control if processes is not None else "")
         return known
 
+    beside: tuple[int, dict[str, Automated]] = (-1, {})
+
+    def people() -> dict[str, Automated]:
+        nonlocal beside
+        if store.revision() != beside[0]:
+            desired = store.desired()
+            beside = (desired.revision, automated(desired))
+        return beside[1]
+
+    stopped = _until_told()
     exporter = Exporter(layout)
     exporter.start()
-    Monitoring(layout, resolve).run(_until_told())
+    keeper = Thread(target=Keeper(layout, people).run, args=(stopped,), name="review", daemon=True)
+    keeper.start()
+    Monitoring(layout, resolve).run(stopped)
+    keeper.join(2.0)
     exporter.stop()
 
 

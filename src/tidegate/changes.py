@@ -17,6 +17,7 @@ import msgspec
 from tidegate.auth import keys
 from tidegate.storage.layout import Layout
 from tidegate.storage.monitoring import MonitoringStore
+from tidegate.storage.review import ReviewStore
 from tidegate.storage.rollouts import RolloutStore
 from tidegate.storage.state import StateStore, StoredKey
 
@@ -61,9 +62,14 @@ def erase_subject(
 
     with closing(StateStore(layout)) as store:
         hashed = field_digest(bytes.fromhex(store.secret("field")), subject)
-    with closing(RolloutStore(layout)) as rollouts, closing(MonitoringStore(layout)) as incidents:
+    with (
+        closing(RolloutStore(layout)) as rollouts,
+        closing(MonitoringStore(layout)) as incidents,
+        closing(ReviewStore(layout)) as review,
+    ):
 
         def elsewhere(ids: set[str], dry_run: bool) -> int:
+            review.erase(ids, dry_run)
             if ids and not dry_run:
                 for name in [endpoint] if endpoint is not None else endpoints(layout):
                     hours, first = touched(layout, name, ids)

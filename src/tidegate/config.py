@@ -32,12 +32,13 @@ from tidegate.gateway.pipeline.expressions import condition, merge
 from tidegate.monitoring.ids import parse_id
 from tidegate.monitoring.options import EndpointMonitoring, MonitoringOptions
 from tidegate.plugins import nearest
+from tidegate.review.options import AutomationOptions
 from tidegate.rollout.compile import compile_plan
-from tidegate.rollout.evidence.named import FINAL
 from tidegate.rollout.options import RolloutOptions, StrategyOptions
 from tidegate.runner.options import VersionOptions
 from tidegate.storage.options import LogOptions
 from tidegate.types.options import Options
+from tidegate.types.rollouts import FINAL
 
 FILE_NAME = "tidegate.yaml"
 STAGE = re.compile(r"[a-z][a-z0-9_]{0,29}")
@@ -65,6 +66,9 @@ class Served(EndpointOptions):
     )
     monitoring: EndpointMonitoring = Field(
         default_factory=EndpointMonitoring, description="What is watched here, and against what."
+    )
+    automation: AutomationOptions | None = Field(
+        None, description="Who decides what is asked here, the model or people. Without it the model does."
     )
 
 
@@ -189,6 +193,8 @@ class Project(Options):
         where = f"endpoints.{name}.pipeline"
         if endpoint.model or endpoint.split:
             raise ValueError(f"endpoints.{name}: it has a pipeline, so model and split belong to its stages")
+        if endpoint.automation or any(stage.automation for stage in endpoint.pipeline):
+            raise ValueError(f"endpoints.{name}.automation: people decide beside one model, not within a pipeline")
         if endpoint.assignment.unit.startswith("input:") or (endpoint.subject or "").startswith("input:"):
             raise ValueError(
                 f"endpoints.{name}: who a pipeline's request is about comes from a header; write header:NAME"

@@ -105,5 +105,15 @@ class LogUnavailable(Unavailable):
     """The journal can't be written and the policy is to refuse."""
 
 
+class DecisionPending(TidegateError):
+    """People decide this, and have not yet. `prediction_id` is what the decision is asked for by."""
+
+    def __init__(self, prediction_id: str) -> None:
+        super().__init__(
+            f"people decide this, and have not yet: ask again for the decision of {prediction_id} (Client.decision)"
+        )
+        self.prediction_id = prediction_id
+
+
 class DeadlineExceeded(TidegateError):
     """No answer within the caller's time or the endpoint's."""

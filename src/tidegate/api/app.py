@@ -17,6 +17,7 @@ from tidegate.api.notify import router as notify
 from tidegate.api.overview import router as overview
 from tidegate.api.pipelines import router as pipelines
 from tidegate.api.quality import router as quality
+from tidegate.api.review import router as review
 from tidegate.api.rollouts import router as rollouts
 from tidegate.api.routes import router
 from tidegate.api.settings import router as settings
@@ -46,6 +47,7 @@ def build(layout: Layout, *, host: str = "127.0.0.1", require_keys: bool = False
     app.include_router(drift)
     app.include_router(alarms)
     app.include_router(quality)
+    app.include_router(review)
     app.include_router(pipelines)
     app.include_router(overview)
     app.include_router(settings)

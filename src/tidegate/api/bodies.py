@@ -54,7 +54,7 @@ class LoadAnswer(BaseModel):
 class KeyRequest(Body):
     """A new key. `valid_for` is a duration, such as 90d; without it the key has no end."""
 
-    role: Literal["predict", "view", "operate", "admin"]
+    role: Literal["predict", "view", "review", "operate", "admin"]
     name: str = Field("", max_length=200)
     valid_for: str | None = None
 

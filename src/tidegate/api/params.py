@@ -9,6 +9,7 @@ from fastapi import Depends, Path
 from tidegate.api.access import needs
 
 Viewer = Annotated[str, Depends(needs("view"))]
+Reviewer = Annotated[str, Depends(needs("review"))]
 Operator = Annotated[str, Depends(needs("operate"))]
 Admin = Annotated[str, Depends(needs("admin"))]
 Name = Annotated[str, Path(min_length=1, max_length=100)]

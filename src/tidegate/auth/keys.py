@@ -18,16 +18,18 @@ from tidegate.errors import ConfigError, Forbidden, Unauthenticated
 from tidegate.plugins import nearest
 from tidegate.types.traffic import KeyEntry
 
-Role = Literal["predict", "view", "operate", "admin"]
-Right = Literal["predict", "view", "operate", "admin"]
+Role = Literal["predict", "view", "review", "operate", "admin"]
+Right = Literal["predict", "view", "review", "operate", "admin"]
 
 RIGHTS: Final[Mapping[Role, frozenset[Right]]] = {
     "predict": frozenset({"predict"}),
     "view": frozenset({"predict", "view"}),
-    "operate": frozenset({"predict", "view", "operate"}),
-    "admin": frozenset({"predict", "view", "operate", "admin"}),
+    "review": frozenset({"predict", "view", "review"}),
+    "operate": frozenset({"predict", "view", "review", "operate"}),
+    "admin": frozenset({"predict", "view", "review", "operate", "admin"}),
 }
-"""What each right is for: predict calls endpoints and sends feedback; view sees status and the log; operate applies,
+"""What each right is for: predict calls endpoints and sends feedback; view sees status and the log; review answers
+what people are asked; operate applies,
 loads and unloads; admin makes keys and erases."""
 
 _NOBODY: Final = "0" * 64

@@ -9,6 +9,7 @@ import typer
 
 from tidegate.cli import (
     alarms,
+    automation,
     demo,
     drift,
     freeze,
@@ -24,6 +25,7 @@ from tidegate.cli import (
     project,
     quality,
     replay,
+    review,
     rollout,
     running,
     status,
@@ -76,6 +78,8 @@ for _part in (
     rollout,
     replay,
     freeze,
+    automation,
+    review,
     models,
     predict,
     loadtest,

@@ -1,4 +1,4 @@
-"""The demo: five years of real accidents as live traffic, then three versions that want it. A search page beside it, and speech."""
+"""The demo: five years of real accidents as live traffic, then three versions that want it. Beside it search, speech, a recommender."""
 
 from __future__ import annotations
 
@@ -88,3 +88,40 @@ def speech(
     from tidegate.demo.speech.cli import run
 
     raise typer.Exit(run(once=once, report=report, workdir=workdir, short=short, page=page, port=port))
+
+
+@group.command()
+def recommender(
+    once: Annotated[bool, typer.Option("--once", help="End when all is shown.")] = False,
+    short: Annotated[bool, typer.Option("--short", help="400 visits an act instead of 1,500.")] = False,
+    report: Annotated[Path | None, typer.Option("--report", help="Write the figures to this JSON file.")] = None,
+    workdir: Annotated[Path | None, typer.Option("--workdir", help="Where models and state are kept.")] = None,
+) -> None:
+    """Choose what a shop shows: one endpoint of two learned models, who the customer is and what they may like.
+
+    It comes in by a rollout against popularity, judged by clicks. Then the shop's pages change, and the stage that suffers is found.
+
+    [dim]Example:[/]  tidegate demo recommender --once --report figures.json
+    """
+    from tidegate.cli.pipeline_screen import show
+    from tidegate.demo.recommender.cli import run
+
+    raise typer.Exit(run(show, once=once, report=report, workdir=workdir, short=short))
+
+
+@group.command()
+def scratches(
+    once: Annotated[bool, typer.Option("--once", help="End when all is shown.")] = False,
+    short: Annotated[bool, typer.Option("--short", help="120 pictures an act instead of 300.")] = False,
+    report: Annotated[Path | None, typer.Option("--report", help="Write the figures to this JSON file.")] = None,
+    workdir: Annotated[Path | None, typer.Option("--workdir", help="Where the state is kept.")] = None,
+) -> None:
+    """Look for scratches on phones: people decide, then a model beside them, by degrees, until the light goes and it steps back.
+
+    Pictures, inspectors and the failing lamp are simulated; the processes, the queue and the evidence are real.
+
+    [dim]Example:[/]  tidegate demo scratches --once --report degrees.json
+    """
+    from tidegate.demo.scratches.cli import run
+
+    raise typer.Exit(run(once=once, report=report, workdir=workdir, short=short))

@@ -22,7 +22,10 @@ def add_to(app: typer.Typer) -> None:
 @keys.command()
 def create(
     role: Annotated[
-        str, typer.Option("--role", "-r", help="predict, view, operate or admin; each may what those before it may.")
+        str,
+        typer.Option(
+            "--role", "-r", help="predict, view, review, operate or admin; each may what those before it may."
+        ),
     ],
     name: Annotated[str, typer.Option("--name", "-n", help="What it is for, to know it again.")] = "",
     expires: Annotated[str | None, typer.Option("--expires", help="How long it is valid, as 90d.")] = None,

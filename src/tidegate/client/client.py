@@ -117,9 +117,13 @@ class Client(_Shared):
         `version` asks for one instead of the split's choice; `outputs` names those wanted; `subject` says who the
         rows are
         about (for erasure), `unit` what to keep together in a rollout. Errors: those of errors.py, InvalidRequest to
-        DeadlineExceeded.
+        DeadlineExceeded; DecisionPending where people decide: ask `decision` for it then.
         """
         return self._run(self._predict(endpoint, data, version, outputs, subject, unit, timeout))
+
+    def decision(self, prediction_id: str, *, timeout: float | None = None) -> Prediction:
+        """What people decided of a prediction, waited for until the time-out. Errors: NotFound, DecisionPending."""
+        return self._run(core.decision(prediction_id, self._limit(timeout)))
 
     def feedback(
         self,
@@ -264,6 +268,10 @@ class AsyncClient(_Shared):
     ) -> int:
         """See Client.feedback_many."""
         return await self._run(core.feedback(endpoint, entries, self._limit(timeout)))
+
+    async def decision(self, prediction_id: str, *, timeout: float | None = None) -> Prediction:
+        """See Client.decision."""
+        return await self._run(core.decision(prediction_id, self._limit(timeout)))
 
     async def metadata(
         self, endpoint: str, version: str | None = None, *, timeout: float | None = None

@@ -21,6 +21,7 @@ import orjson
 from tidegate.client.prediction import Prediction
 from tidegate.errors import (
     DeadlineExceeded,
+    DecisionPending,
     Forbidden,
     InvalidRequest,
     NotFound,
@@ -188,7 +189,23 @@ def predict(
     if unit is not None:
         headers["tidegate-unit"] = unit
     reply = yield from call("POST", model_path(endpoint, version, "/infer"), timeout, headers, content)
+    if reply.status == 202:
+        raise DecisionPending(str(orjson.loads(reply.body).get("id", "")))
     return prediction_of(reply, library)
+
+
+def decision(prediction_id: str, timeout: float) -> Program[Prediction]:
+    """What people decided; asked for again until it is there or the time is up. Errors: NotFound, DecisionPending."""
+    deadline = time.monotonic() + timeout
+    while True:
+        left = max(deadline - time.monotonic(), 0.001)
+        reply = yield from call("GET", f"/v2/decisions/{quote(prediction_id, safe='')}", left)
+        if reply.status == 200:
+            return prediction_of(reply)
+        pause = min(float(reply.headers.get("retry-after", "1")), LONGEST_PAUSE)
+        if time.monotonic() + pause >= deadline:
+            raise DecisionPending(prediction_id)
+        yield Wait(pause)
 
 
 def prediction_of(reply: Reply, library: str = "polars") -> Prediction:

@@ -25,6 +25,7 @@ import msgspec
 import orjson
 
 from tidegate.gateway.data_plane import DataPlane
+from tidegate.gateway.decisions import Decisions
 from tidegate.gateway.http import HttpDoor
 from tidegate.gateway.pages import Pages
 from tidegate.gateway.server import HttpServer
@@ -70,7 +71,8 @@ class Worker:
             journal.start()
         self._journal = journal
         self._plane = plane = DataPlane(journal, self._counters)
-        pages = Pages(plane, Intents(self._layout.run / "intents"), lambda: self._counters.snapshot(int(time.time())))
+        intents = Intents(self._layout.run / "intents")
+        pages = Pages(plane, intents, lambda: self._counters.snapshot(int(time.time())), Decisions(self._layout))
         self._door = door = HttpDoor(plane, pages)
         await self._follow()
         self._server = server = HttpServer(door, settings.max_connections)

@@ -1,6 +1,6 @@
 """The path of one prediction, without any transport: route, ask a runner, journal, answer.
 
-    infer(Call) -> choose a version -> link.send -> replied -> line -> journal -> Answer
+    infer(Call) -> choose a version -> link.send -> replied -> (automation: people?) -> line -> journal -> Answer
                      |                    |   |
                      |                    |   +- a canary failed or is late: its line, then the stable version is asked (fallback)
                      |                    +- runner died: once more on another or restarted runner, else 503
@@ -25,14 +25,15 @@ import msgspec
 import orjson
 
 from tidegate.auth.keys import Right, check
-from tidegate.errors import NotFound
-from tidegate.gateway import policy, record
+from tidegate.errors import InvalidRequest, NotFound
+from tidegate.gateway import automation, policy, record
 from tidegate.gateway.link import Link
 from tidegate.gateway.pipeline.plan import Plan
 from tidegate.gateway.table import PIPELINE, Route, Table, Target
 from tidegate.storage.journal import JournalWriter
 from tidegate.telemetry import Counters
-from tidegate.types.traffic import Mark, RoutingTable, VersionRoute, VersionState
+from tidegate.types.records import ReviewRecord
+from tidegate.types.traffic import AutomationRoute, Mark, RoutingTable, VersionRoute, VersionState
 from tidegate.wire.frames import CODEC_NAMES, CODECS, NO_BUDGET
 
 if TYPE_CHECKING:
@@ -49,6 +50,8 @@ NOT_KEPT = "the message is not kept, as it may quote a value: this endpoint has 
 
 INNER = "inner"
 """In the place of what to do when the journal fails: the answer goes to a pipeline, which logs the whole before it answers."""
+
+TOO_MANY = "too many items wait for people (review.maxOpen); send it again later"
 
 SWEEP = 0.025
 MAX_VALIDATED = 65536
@@ -80,7 +83,8 @@ class Call(msgspec.Struct):
 
 
 class Answer(msgspec.Struct):
-    """What a door gives back. `status` is HTTP's; for 200 `json` is the outputs (v2) or the whole body, else `message` says why."""
+    """What a door gives back. `status` is HTTP's; for 200 `json` is the outputs (v2) or the whole body, else `message` says why.
+    202: people decide, and the decision is asked for by the prediction id."""
 
     status: int
     prediction_id: str
@@ -308,6 +312,12 @@ class DataPlane:
             route = self.table.routes[call.endpoint]
         if route.pipeline is not None:
             return self._walk(route, route.pipeline, call, done)
+        rule = self._rule(route, call)
+        if rule is not None and rule.level in automation.PEOPLE:
+            if rule.full:
+                return self._refuse(done, call, route, None, 503, TOO_MANY, 30.0)
+            if rule.level == "human":
+                return self._people(route, rule, call, done)
         if call.version:
             target = (route.replayed if call.mirror_of else route.by_version).get(call.version)
             if target is None:
@@ -366,6 +376,59 @@ class DataPlane:
         if route.mirror is not None and not call.version:
             self._copy(pending, route)
         return None
+
+    # -- people
+
+    def _rule(self, route: Route, call: Call) -> AutomationRoute | None:
+        """Who decides this call; None where it is the model: a version that was asked for by name, or a copy, answers for itself."""
+        return None if call.version or call.mirror_of else route.endpoint.automation
+
+    def _people(self, route: Route, rule: AutomationRoute, call: Call, done: Done) -> None:
+        """A request that no model is asked: read, so that people get nothing unreadable, then logged for them."""
+        target = route.human
+        signature = target.version.signature if target is not None else None
+        if target is None or signature is None:
+            why = f"endpoint {call.endpoint!r} has no version yet whose inputs are known"
+            return self._refuse(done, call, route, None, 503, why, 1.0)
+        from tidegate.wire.codecs import codec
+
+        try:
+            request = codec(CODEC_NAMES[call.codec]).decode(
+                call.body, signature, json_length=call.json_length, flags=call.flags
+            )
+        except InvalidRequest as exc:
+            return self._refuse(done, call, route, target, 400, str(exc))
+        except Exception as exc:  # whatever a body holds
+            return self._refuse(done, call, route, target, 400, f"the body can't be read: {type(exc).__name__}")
+        self._count += 1
+        now = time.time_ns()
+        answer = Answer(200, f"{self._prefix}-{self._count:x}", target, request.id, b"[]")
+        target.series.observe(now // 1_000_000_000, 202, 0.0)
+        extra, body, outputs = self._content(route, call, answer)
+        extra += record.encoded_pair("review", automation.unseen(rule, request.rows))
+        shared = target.heads[call.codec]
+        self._lines.append(
+            record.line(answer.prediction_id, now, shared, 200, 0, 0, 0, 0, request.rows, extra, body, outputs)
+        )
+        self._ready.append((done, self._pending(answer), "reject"))
+        return self._settle_soon()
+
+    def _ask_people(self, rule: AutomationRoute, call: Call, answer: Answer) -> ReviewRecord | None:
+        """What of an answer goes to people."""
+        assert answer.target is not None
+        signature = answer.target.version.signature
+        try:
+            found = automation.opinions(
+                rule, call.codec, answer.json, answer.raw, signature.batched if signature is not None else True
+            )
+        except Exception:  # an answer of a form that nobody thought of: people decide it
+            found = [(None, None)]
+        return automation.decide(rule, found)
+
+    @staticmethod
+    def _pending(answer: Answer) -> Answer:
+        """What the caller gets in place of an answer, while people decide."""
+        return Answer(202, answer.prediction_id, answer.target, answer.request_id, retry_after=2.0)
 
     # -- a pipeline
 
@@ -542,13 +605,25 @@ class DataPlane:
             load.in_flight -= 1
             self.in_flight -= 1
         call = pending.call
+        rule = self._rule(pending.route, call)
+        asked = None
+        if rule is not None and status == 200 and not pending.copy:
+            asked = self._ask_people(rule, call, answer)
+            if asked is not None and asked.waits and rule.full:
+                asked, status = None, 503
+                answer = Answer(503, pending.id, target, message=TOO_MANY, retry_after=30.0)
         try:
             extra, request, outputs = self._content(pending.route, call, answer)
         except Exception as exc:  # the record must exist whatever a body holds
             why = f"{type(exc).__name__}: {exc}" if pending.route.plain else type(exc).__name__
             extra, request, outputs = record.pair("error", f"not recorded: {why}"), b"", b""
+        on_failure = INNER if call.part_of else pending.route.endpoint.on_log_failure
         if pending.mirror_of:
             extra += record.pair("mirror_of", pending.mirror_of)
+        if asked is not None:
+            extra += record.encoded_pair("review", asked)
+            if asked.waits:
+                answer, on_failure = self._pending(answer), "reject"  # what isn't logged reaches nobody
         if pending.fallback_of:
             extra += record.pair("fallback_of", pending.fallback_of)
             answer.fallback = pending.fallback_version
@@ -562,13 +637,9 @@ class DataPlane:
             self._ready.append((_nobody, answer, "serve"))
             self._fall_back(pending)
             if not pending.falls_back:
-                self._ready[-1] = (
-                    pending.done,
-                    answer,
-                    INNER if call.part_of else pending.route.endpoint.on_log_failure,
-                )
+                self._ready[-1] = (pending.done, answer, on_failure)
         else:
-            self._ready.append((pending.done, answer, INNER if call.part_of else pending.route.endpoint.on_log_failure))
+            self._ready.append((pending.done, answer, on_failure))
 
     def _content(self, route: Route, call: Call, answer: Answer) -> tuple[bytes, bytes, bytes]:
         """The parts of a line that hold what was sent and answered, under the endpoint's field policy."""

@@ -1,6 +1,7 @@
 """The HTTP door: bytes of a request in, a Call out; an Answer in, bytes of a response out. Open Inference v2, KServe v1, MLflow.
 
     POST /v2/models/M[/versions/V]/infer     POST /v1/models/M:predict     POST /invocations, /serving-endpoints/M/invocations
+    GET /v2/decisions/ID: what people decided (pages.py)
     everything else: pages.py (metadata, health, repository) and feedback.py
 
 What happens to a body here: its length is checked, it is unpacked if it came packed, and it is passed on. Nothing is parsed.
@@ -11,7 +12,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import unquote
 
 import orjson
@@ -32,10 +33,14 @@ from tidegate.gateway.pages import Pages, Reply
 from tidegate.gateway.server import Exchange
 from tidegate.wire.frames import CODECS, HAS_HEADER_LENGTH, RAW_INPUT
 
+if TYPE_CHECKING:
+    from tidegate.storage.review import Decision
+
 SMALL: Final = 65536
 PACK_FROM: Final = 8192
 MAX_BODY: Final = 64 * 1024 * 1024
 MAX_BUDGET: Final = 86400.0
+MAX_HOLD: Final = 3600.0
 
 _V2, _V1, _MLFLOW, _CSV = CODECS["v2"], CODECS["v1"], CODECS["mlflow"], CODECS["csv"]
 
@@ -226,6 +231,9 @@ class HttpDoor:
     # -- responses
 
     def _answer(self, exchange: Exchange, codec: int, answer: Answer) -> None:
+        if answer.status == 202:
+            self._people_decide(exchange, codec, answer)
+            return
         if answer.status != 200:
             self._error(exchange, answer.status, answer.message, answer.retry_after, answer.prediction_id, codec)
             return
@@ -248,6 +256,25 @@ class HttpDoor:
         if len(body) >= PACK_FROM:
             headers, body = self._pack(exchange, headers, body)
         exchange.respond(200, headers, body)
+
+    def _people_decide(self, exchange: Exchange, codec: int, answer: Answer) -> None:
+        """Held as long as the caller likes to wait (`Prefer: wait=SECONDS`, RFC 7240), then told where to ask."""
+        wait = preferred_wait(exchange.get(b"prefer") or "")
+        decided = partial(self._decided, exchange, codec, answer)
+        if not wait or not self._pages.decisions.hold(answer.prediction_id, wait, decided):
+            decided(None)
+
+    def _decided(self, exchange: Exchange, codec: int, answer: Answer, found: Decision | None) -> None:
+        id = answer.prediction_id
+        route = self._plane.table.routes.get(found.endpoint) if found is not None and found.decided else None
+        if found is None or route is None:
+            body = orjson.dumps(self._pages.pending(id))
+            headers = b"location: /v2/decisions/%b\r\nretry-after: 2\r\n" % id.encode()
+            status = 202
+        else:
+            body, status, headers = self._pages.decided(id, found, codec, answer.request_id), 200, b""
+        headers += b"content-type: application/json\r\ntidegate-prediction-id: %b\r\n" % id.encode()
+        exchange.respond(status, headers, body)
 
     def _pack(self, exchange: Exchange, headers: bytes, body: bytes) -> tuple[bytes, bytes]:
         encoding = accepted(exchange.get(b"accept-encoding"))
@@ -357,6 +384,19 @@ def _budget(text: str) -> float:
             f"X-Request-Timeout-Ms is {text[:40]!r}; it must be a number of milliseconds above 0 and up to a day"
         )
     return value
+
+
+def preferred_wait(header: str) -> float:
+    """Seconds that a caller likes to wait for, at most an hour; 0 where it doesn't say.
+
+    >>> preferred_wait("wait=30"), preferred_wait("respond-async, wait=5"), preferred_wait("wait=soon")
+    (30.0, 5.0, 0.0)
+    """
+    for part in header.split(","):
+        name, _, value = part.strip().partition("=")
+        if name.lower() == "wait" and value.strip('" ').isdecimal():
+            return min(float(value.strip('" ')), MAX_HOLD)
+    return 0.0
 
 
 def _secret(exchange: Exchange) -> str:

@@ -9,6 +9,7 @@ from tidegate.types.inference import DATA_TYPES
 
 _NAME = {"name": "model", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
 _VERSION = {"name": "version", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
+_ID = {"name": "id", "in": "path", "required": True, "schema": {"type": "string", "minLength": 1}}
 _TIMEOUT = {
     "name": "X-Request-Timeout-Ms", "in": "header", "required": False,
     "description": "Deadline of this request in milliseconds; else the endpoint's.", "schema": {"type": "number", "exclusiveMinimum": 0},
@@ -154,6 +155,7 @@ def document() -> dict[str, Any]:
                 "What became known later", feedback, {"type": "object", "required": ["accepted"]}, 400, 401, 403, 404, 413, 415, 503,
                 parameters=[_NAME],
             ),
+            "/v2/decisions/{id}": _get("What people decided of a request that was answered with 202", 401, 403, 404, 503, parameters=[_ID]),
             "/v2/repository/index": {"post": {"summary": "All versions and their states", "responses": _responses(index, 400, 401, 403)}},
             "/v1/models": _get("KServe v1: names"),
             "/v1/models/{model}": _get("KServe v1: readiness", 404, parameters=[_NAME]),

@@ -12,18 +12,23 @@ import sys
 import time
 import traceback
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import orjson
 
 from tidegate import __version__
-from tidegate.errors import InvalidRequest, LogUnavailable, NotFound, NotReady
-from tidegate.gateway import feedback
+from tidegate.errors import InvalidRequest, LogUnavailable, NotFound, NotReady, Unavailable
+from tidegate.gateway import automation, feedback
 from tidegate.gateway.data_plane import DataPlane
+from tidegate.gateway.decisions import Decisions
 from tidegate.storage.intents import Intents
 from tidegate.types.inference import Signature, TensorSpec
-from tidegate.types.traffic import VersionRoute
+from tidegate.types.traffic import AutomationRoute, VersionRoute
+from tidegate.wire.frames import CODECS
+
+if TYPE_CHECKING:
+    from tidegate.storage.review import Decision
 
 EXTENSIONS = ["binary_tensor_data", "classification", "model_repository", "model_configuration", "statistics"]
 
@@ -45,8 +50,11 @@ def as_json(value: Any, status: int = 200) -> Reply:
 class Pages:
     """All of them."""
 
-    def __init__(self, plane: DataPlane, intents: Intents, stats: Callable[[], list[dict[str, Any]]]) -> None:
+    def __init__(
+        self, plane: DataPlane, intents: Intents, stats: Callable[[], list[dict[str, Any]]], decisions: Decisions
+    ) -> None:
         self._plane = plane
+        self.decisions = decisions
         self._intents = intents
         self._stats = stats
         self.max_body = 16 * 1024 * 1024
@@ -72,6 +80,9 @@ class Pages:
             case ["v2", "models", name, "feedback"] if method == "POST":
                 self._plane.authenticate(secret, "predict")
                 return await self._feedback(name, body)
+            case ["v2", "decisions", id] if read:
+                self._plane.authenticate(secret, "predict")
+                return await self._decision(id)
             case ["v2", "repository", "index"] if method == "POST":
                 self._plane.authenticate(secret, "view")
                 return as_json(self._index(body))
@@ -206,6 +217,45 @@ class Pages:
         if lines and not await self.journal(lines):
             raise LogUnavailable("the feedback can't be written now; send it again (a key makes that safe)")
         return as_json({"accepted": len(lines)})
+
+    # -- what people decide
+
+    async def _decision(self, id: str) -> Reply:
+        try:
+            found = await self.decisions.find(id)
+        except asyncio.QueueFull:
+            raise Unavailable("too many wait for decisions here; ask again in a moment") from None
+        if found is None:
+            raise NotFound(
+                f"no decision is known by the id {id[:100]!r}: it is the prediction_id of an answer with status 202"
+            )
+        if not found.decided or found.endpoint not in self._plane.table.routes:
+            return Reply(202, orjson.dumps(self.pending(id)), headers=[("retry-after", "2")])
+        return Reply(200, self.decided(id, found, CODECS["v2"], b""))
+
+    @staticmethod
+    def pending(id: str) -> dict[str, str]:
+        """What a caller gets while people decide."""
+        return {"id": id, "decision": "pending", "poll": f"/v2/decisions/{id}"}
+
+    def outputs_of(self, found: Decision, codec: int) -> bytes:
+        """A decision in the place of a model's outputs: those of v2, the whole body of other protocols."""
+        route = self._plane.table.routes[found.endpoint]
+        usual = route.stable or route.heaviest
+        signature = usual.version.signature if usual is not None else None
+        rule = route.endpoint.automation or AutomationRoute("full", "")
+        return automation.given(codec, found.values, automation.answer_name(rule, signature), signature)
+
+    def decided(self, id: str, found: Decision, codec: int, request_id: bytes) -> bytes:
+        """An answer's body that holds what people decided. `by` in its parameters: who decided each row, people without their names."""
+        outputs = self.outputs_of(found, codec)
+        if codec != CODECS["v2"]:
+            return outputs
+        by = [one if one in ("model", "rule") else "person" for one in found.by]
+        head = orjson.dumps({"prediction_id": id, "role": "human", "decision": "decided", "by": ",".join(by)})
+        return b'{"model_name":%b,"model_version":"human","id":%b,"parameters":%b,"outputs":%b}' % (
+            orjson.dumps(found.endpoint), request_id or orjson.dumps(id), head, outputs,
+        )  # fmt: skip
 
     async def journal(self, lines: list[bytes]) -> bool:
         """Append lines and wait until they are on disk."""

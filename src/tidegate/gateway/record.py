@@ -6,7 +6,9 @@ The result decodes as types.records.PredictionRecord; a contract test holds the 
 from __future__ import annotations
 
 import binascii
+from typing import Any
 
+import msgspec
 import orjson
 
 
@@ -55,6 +57,11 @@ def one_line(body: bytes) -> bytes:
 def pair(key: str, value: str | bool) -> bytes:
     """`,"key":"value"`, escaped; for the rare parts of a line."""
     return b',"%b":%b' % (key.encode(), orjson.dumps(value))
+
+
+def encoded_pair(key: str, value: Any) -> bytes:
+    """The same of a struct."""
+    return b',"%b":%b' % (key.encode(), msgspec.json.encode(value))
 
 
 def base64_pair(key: str, data: bytes) -> bytes:

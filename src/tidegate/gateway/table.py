@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 
 import orjson
 
-from tidegate.gateway import record
+from tidegate.gateway import automation, record
 from tidegate.gateway.pipeline.plan import Plan, plan
 from tidegate.routing.assign import arm_at, lay, point
 from tidegate.telemetry import Counters, Series
@@ -108,6 +108,7 @@ class Route:
         "bounds",
         "by_version",
         "endpoint",
+        "human",
         "load",
         "mirror",
         "override_header",
@@ -146,6 +147,8 @@ class Route:
         self.refused = refused
         self.watched = bool(endpoint.assignment) or endpoint.mirror is not None
         self.salt = endpoint.salt or endpoint.name
+        self.human: Target | None = None
+        """Where people decide and the model isn't asked: the head of such records."""
         self.pipeline: Plan | None = None
         self.wholes: dict[tuple[str, str, bool], Target] = {}
         """Of a pipeline: what answered, by its stages' versions (`vad:1+asr:2`), role, and whether somebody named them."""
@@ -220,7 +223,9 @@ class Table:
                 )  # fmt: skip
 
             ordered, bounds = lay([arm for arm in endpoint.arms if arm.version in own])
-            arms = [target(arm.version, "shadow" if endpoint.human else arm.role, False) for arm in ordered]
+            rule = endpoint.automation
+            aside = endpoint.human or (rule is not None and rule.level in automation.PEOPLE)
+            arms = [target(arm.version, "shadow" if aside else arm.role, False) for arm in ordered]
             roles: dict[str, Role] = {arm.version: arm.role for arm in endpoint.arms if arm.role != "baseline"}
             if endpoint.preview and roles.get(endpoint.preview) is None:
                 roles[endpoint.preview] = "canary"
@@ -230,9 +235,12 @@ class Table:
             mirror = target(copy.version, "shadow", False) if copy is not None and copy.version in own else None
             known = before.routes.get(endpoint.name) if before is not None else None
             load = known.load if known is not None else Load()
-            self.routes[endpoint.name] = Route(
+            route = self.routes[endpoint.name] = Route(
                 endpoint, arms, bounds, named, replayed, mirror, counters.series(endpoint.name, "", ""), load
             )
+            usual = route.stable or route.heaviest
+            if rule is not None and rule.level == "human" and usual is not None:
+                route.human = target(usual.version.version, "human", False)
         for route in self.routes.values():
             if route.endpoint.pipeline:
                 route.pipeline = plan(route.endpoint, self._signature)

@@ -2,6 +2,7 @@
 
     every flush_every seconds, or as soon as a batch has gathered:
         Cycle.run -> drop_segments -> (now and then) compact, expire
+    each quarter of a second: ReviewTasks.look
     each second: run/ingest.json
     SIGTERM: one last cycle, then exit 0
 
@@ -23,6 +24,7 @@ from contextlib import closing
 from typing import TYPE_CHECKING
 
 from tidegate.errors import ConfigError, StateError
+from tidegate.ingest.review import ReviewTasks
 from tidegate.runner.death import die_with_parent
 from tidegate.storage.journal_reader import Position, behind
 from tidegate.storage.layout import Layout
@@ -75,6 +77,7 @@ class Process:
         self._options_stamp = 0
         self._looked = False
         self._trimmed = 0.0
+        self._review = ReviewTasks(layout)
 
     def run(self) -> int:
         """Until `stop` is set; 0 when the last cycle went well. The caller holds run/ingest.lock."""
@@ -93,12 +96,15 @@ class Process:
 
     def _pause(self, until: float, waiting: bool) -> None:
         while (left := until - time.monotonic()) > 0 and not self.stop.wait(min(left, _TURN)):
+            with contextlib.suppress(StateError, OSError):  # the pass that follows says it
+                self._review.look()
             if not waiting and self._lag() >= _ENOUGH:
                 return
 
     def _pass(self, last: bool = False) -> bool:
         try:
             self._refresh_options()
+            self._review.look()  # before finished segments are dropped
             if self._lag() or self._profiles_behind():
                 self._ingest()
             else:

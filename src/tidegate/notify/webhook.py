@@ -57,9 +57,12 @@ class Webhook:
 
     def send(self, notice: Notice) -> None:
         """Errors: NotifyError."""
-        body = msgspec.json.encode(notice)
+        self.send_body(msgspec.json.encode(notice), delivery(notice))
+
+    def send_body(self, body: bytes, delivery: str) -> None:
+        """Any JSON; `delivery` is the same for each try of it. Errors: NotifyError."""
         moment = int(time.time())
-        headers = {"Content-Type": "application/json", "Tidegate-Delivery": delivery(notice)}
+        headers = {"Content-Type": "application/json", "Tidegate-Delivery": delivery}
         if self._secret:
             headers["Tidegate-Signature"] = f"t={moment},v1={sign(self._secret, moment, body)}"
         post(self._url, body, headers)

@@ -27,6 +27,7 @@ from tidegate.rollout.outcome import outcome
 from tidegate.rollout.phases import after
 from tidegate.rollout.progress import Move
 from tidegate.rollout.words import frozen_text
+from tidegate.storage.automation import AutomationStore, in_force
 from tidegate.storage.layout import Layout
 from tidegate.storage.rollouts import ALL, Change, RolloutStore
 from tidegate.storage.state import StateStore
@@ -55,6 +56,7 @@ def start(
             raise NotFound(
                 f"model {model!r} has no version {to!r}.{nearest(to, versions)} It has: {', '.join(versions)}"
             )
+        _decides(layout, endpoint, options.get("automation"))
         strategy = StrategyOptions.model_validate(options.get("strategy") or {})
         stable = _stable(endpoint, options["split"])
         plan = compile_plan(
@@ -81,6 +83,19 @@ def start(
             states.set_loaded(model, to, True, actor=actor)
         made = _decision(state, Move("start", state), actor, reason)
         return store.create(Change(state, made, audit=("rollout start", None, {"stable": stable, "to": to})))
+
+
+def _decides(layout: Layout, endpoint: str, rule: dict[str, Any] | None) -> None:
+    """Errors: Conflict where people decide all: a version's answers reach nobody there, so there is no traffic to let in."""
+    if rule is None:
+        return
+    with closing(AutomationStore(layout)) as store:
+        level = in_force(rule["level"], store.degrees().get(endpoint))
+    if level in ("human", "shadow", "assist"):
+        raise Conflict(
+            f"people decide at {endpoint} (automation: {level}), so no traffic reaches a version: change its split to compare another "
+            f"one with them, or let the model decide first (`tidegate automation {endpoint}`)"
+        )
 
 
 def promote(layout: Layout, endpoint: str, *, full: bool = False, actor: str, reason: str = "") -> RolloutState:

@@ -17,7 +17,7 @@ import msgspec
 
 from tidegate.errors import ConfigError
 from tidegate.plugins import nearest
-from tidegate.rollout.evidence.named import FINAL, KNOWN, lookup
+from tidegate.rollout.evidence.named import KNOWN, lookup
 from tidegate.rollout.options import (
     AnalysisOptions,
     BlueGreenOptions,
@@ -31,7 +31,7 @@ from tidegate.rollout.options import (
     StrategyOptions,
 )
 from tidegate.types.inference import Signature
-from tidegate.types.rollouts import Arms, MetricSpec, RolloutPlan, StepSpec
+from tidegate.types.rollouts import FINAL, Arms, MetricSpec, RolloutPlan, StepSpec
 
 GUARDRAILS = "guardrails"
 PAIRED = "shadow-paired"
@@ -275,7 +275,7 @@ def _metrics(catalogue: _Catalogue, templates: Iterable[str], options: ErrorCont
         for option in catalogue.metrics(template):
             spec = _metric(template, option)
             if isinstance(options, ShadowOptions) and spec.measure == "disagreement":
-                spec = msgspec.structs.replace(spec, options={**spec.options, "max": options.max_disagreement})
+                spec = msgspec.structs.replace(spec, max=options.max_disagreement)
             if spec.name in chosen and chosen[spec.name][0] != spec:
                 raise ConfigError(
                     f"analysis.templates.{template}: metric {spec.name!r} is another one in an other template of this "
@@ -305,6 +305,10 @@ def _metric(template: str, option: MetricOptions) -> MetricSpec:
     method = option.method or _METHODS.get(measure.removeprefix(FINAL), "rate")
     if measure == "disagreement" and method != "paired":
         raise ConfigError(f"{where}.{option.name}.method: disagreement compares pairs; its method is paired")
+    if option.max is not None and method not in ("rate", "common-rate") and measure != "disagreement":
+        raise ConfigError(
+            f"{where}.{option.name}.max: only a rate has a limit of its own, and the method is {method}; leave max out"
+        )
     source: Arms = (
         "paired"
         if method == "paired"
@@ -322,6 +326,7 @@ def _metric(template: str, option: MetricOptions) -> MetricSpec:
         promote_ratio=option.promote_ratio,
         floor=option.floor,
         margin=option.margin,
+        max=option.max,
         maturation=_maturation(option, measure) if source == "labels" else 0.0,
         quantile=named.quantile if named is not None and named.quantile else option.quantile,
         threshold=(option.threshold or 0.0) * 1e6,

@@ -21,6 +21,11 @@ alarm      each alarm's newest state
 incident   alarms of one cause
 silence    until when alarms that match say nothing
 estimate   what quality without labels was thought to be, to be held against labels that come
+review     what people decide: one row for each instance of a request that went to them
+answer     what each person said of it; what was undone stays, with when
+claim      who is looking at what, and until when nobody else gets it
+tailed     how far each journal slot was read for instances that people decide
+automation each endpoint's degree of automation, with the threshold in force; `moves` are how it came there, newest last (JSON)
 """
 
 from __future__ import annotations
@@ -236,4 +241,78 @@ estimate = Table(
     Column("metric", String(100), primary_key=True),
     Column("start", Integer, primary_key=True, autoincrement=False),
     Column("estimate", Text, nullable=False),
+)
+
+review = Table(
+    "review",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("endpoint", String(200), nullable=False),
+    Column("prediction_id", String(200), nullable=False),
+    Column("row", Integer, nullable=False),
+    Column("queue", String(100), nullable=False),
+    Column("level", String(16), nullable=False),
+    Column("version", String(200), nullable=False),
+    Column("waits", Integer, nullable=False),
+    Column("audit", Integer, nullable=False),
+    Column("priority", Integer, nullable=False),
+    Column("created", Float, nullable=False),
+    Column("deadline", Float, nullable=False),
+    Column("wanted", Integer, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("opinion", Text, nullable=False),
+    Column("confidence", Float, nullable=True),
+    Column("value", Text, nullable=False),
+    Column("decided_by", String(200), nullable=False),
+    Column("decided", Float, nullable=False),
+    Column("told", Integer, nullable=False),
+    Column("called", Integer, nullable=False),
+    Index("review_instance", "endpoint", "prediction_id", "row", unique=True),
+    Index("review_prediction", "prediction_id"),
+    Index("review_next", "queue", "state", "priority", "deadline"),
+    Index("review_told", "state", "told"),
+    Index("review_called", "state", "called"),
+    Index("review_decided", "endpoint", "decided"),
+)
+
+answer = Table(
+    "answer",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("task", Integer, nullable=False),
+    Column("rater", String(200), nullable=False),
+    Column("value", Text, nullable=False),
+    Column("time", Float, nullable=False),
+    Column("took", Float, nullable=False),
+    Column("undone", Float, nullable=False),
+    Index("answer_task", "task"),
+    Index("answer_rater", "rater", "time"),
+)
+
+claim = Table(
+    "claim",
+    metadata,
+    Column("task", Integer, primary_key=True, autoincrement=False),
+    Column("rater", String(200), primary_key=True),
+    Column("time", Float, nullable=False),
+    Column("until", Float, nullable=False),
+    Column("skipped", Integer, nullable=False),
+    Index("claim_rater", "rater"),
+)
+
+tailed = Table(
+    "tailed",
+    metadata,
+    Column("slot", String(100), primary_key=True),
+    Column("position", BigInteger, nullable=False),
+)
+
+automation = Table(
+    "automation",
+    metadata,
+    Column("endpoint", String(200), primary_key=True),
+    Column("level", String(16), nullable=False),
+    Column("said", String(16), nullable=False),
+    Column("threshold", Float, nullable=True),
+    Column("moves", Text, nullable=False),
 )

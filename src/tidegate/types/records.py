@@ -28,6 +28,29 @@ class StageRecord(msgspec.Struct, omit_defaults=True):
     us: int
 
 
+class ReviewRow(msgspec.Struct, omit_defaults=True):
+    """One instance of a request that people look at: the model's opinion where it was asked, whether a person must decide (else the
+    model did), whether it was drawn for the audit rather than doubtful, and how many people are to say what it is."""
+
+    row: int
+    value: bool | int | float | str | None = None
+    confidence: float | None = None
+    asks: bool = True
+    audit: bool = False
+    raters: int = 1
+
+
+class ReviewRecord(msgspec.Struct, omit_defaults=True):
+    """What of a request goes to people: the queue, the degree of automation it came under, seconds until it should be decided, and
+    whether the caller waits for the decision (else the model's answer was given, and people only check it)."""
+
+    queue: str
+    level: str
+    rows: list[ReviewRow]
+    timeout: float = 0.0
+    waits: bool = True
+
+
 class PredictionRecord(msgspec.Struct, omit_defaults=True):
     """One request and what became of it, answered or not.
 
@@ -72,6 +95,8 @@ class PredictionRecord(msgspec.Struct, omit_defaults=True):
     """Of a pipeline's stage: the prediction id of the whole request."""
     stages: list[StageRecord] = []
     """Of a pipeline: the calls of its stages, in the order in which they were answered."""
+    review: ReviewRecord | None = None
+    """What of it goes to people, under a degree of automation."""
     kind: Literal["prediction"] = "prediction"
 
 

@@ -50,6 +50,30 @@ class StageRoute(msgspec.Struct, frozen=True, omit_defaults=True):
     on_failure: Literal["fail", "skip"] = "fail"
 
 
+Level = Literal["human", "shadow", "assist", "partial", "full"]
+"""A degree of automation. human: people decide, the model isn't asked. shadow: it is, and nobody sees its answer. assist: people decide and
+see its opinion. partial: it decides where it is sure enough, people the rest. full: it decides."""
+
+
+class AutomationRoute(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Who decides what an endpoint is asked, the model or people. `threshold` is the least confidence at which the model decides (partial);
+    above 1 where there is no evidence for any. `audit` and `overlap` are shares, 0 to 1; `timeout` in seconds."""
+
+    level: Level
+    queue: str
+    threshold: float = 2.0
+    answer: str = ""
+    """The output that people give instead; empty for the first that isn't the confidence."""
+    confidence: str = "confidence"
+    """The output that says how sure the model is of a row: one number, or one a class, of which the largest counts."""
+    timeout: float = 600.0
+    audit: float = 0.0
+    overlap: float = 0.0
+    raters: int = 2
+    full: bool = False
+    """More tasks wait than may (`review.maxOpen`): what would go to people is refused."""
+
+
 class EndpointRoute(msgspec.Struct, frozen=True, omit_defaults=True):
     """One endpoint as the gateway sees it. Times in seconds, sizes in bytes."""
 
@@ -80,6 +104,8 @@ class EndpointRoute(msgspec.Struct, frozen=True, omit_defaults=True):
     """The version behind ENDPOINT@preview: the one not yet live."""
     human: bool = False
     """A person decides, and the model is beside them: its answers are of role shadow."""
+    automation: AutomationRoute | None = None
+    """Who decides; None: the model does."""
     pipeline: list[StageRoute] = []
     """Of an endpoint without a model of its own: the stages that a request goes through, in order. `model` is its own name then."""
 
@@ -113,7 +139,7 @@ class KeyEntry(msgspec.Struct, frozen=True, omit_defaults=True):
 
     id: str
     digest: str
-    role: Literal["predict", "view", "operate", "admin"]
+    role: Literal["predict", "view", "review", "operate", "admin"]
     expires: float = 0.0
 
 

@@ -40,6 +40,7 @@ NAV = (
     ("alarms", "Alarms", "/alarms", "a"),
     ("monitors", "Monitors", "/monitors", "n"),
     ("drift", "Drift", "/drift", "d"),
+    ("review", "Review", "/review", "p"),
     ("log", "Log", "/log", "l"),
     ("models", "Models", "/models", "m"),
     ("settings", "Settings", "/settings", "s"),

@@ -12,9 +12,8 @@ from typing import Literal
 
 import msgspec
 
-from tidegate.rollout.evidence.named import FINAL
 from tidegate.stats.sequences import rate_bounds
-from tidegate.types.rollouts import Decision, GuardrailView, MetricSpec, RolloutState
+from tidegate.types.rollouts import FINAL, Decision, GuardrailView, MetricSpec, RolloutState
 from tidegate.views.rollouts import RolloutView, short
 
 ALPHA = 0.05
@@ -287,6 +286,8 @@ def meaning(spec: MetricSpec | None, threshold: float) -> str:
         words += f" ({ms:,.0f} ms)" if ms >= 100 else f" ({ms:.3g} ms)"
     if spec.source == "labels" and spec.maturation:
         words += f", {short(spec.maturation)} after the prediction"
+    if spec.max is not None:
+        words += f": at most {spec.max:.3g} of all"
     return words if spec.guardrail else f"{words}; a signal, it stops nothing"
 
 

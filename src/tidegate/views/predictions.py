@@ -172,6 +172,16 @@ def open_one(layout: Layout, endpoint: str, id: str) -> Opened:
     )
 
 
+def vector(layout: Layout, endpoint: str, id: str, column: str, row: int = 0) -> list[float]:
+    """A column of numbers of one instance, whole; empty where it has none."""
+    rows = snapshot(layout, endpoint, describe).predictions
+    if not isinstance(rows.collect_schema().get(column), pl.List):
+        return []
+    mine = rows.filter((pl.col("prediction_id") == id) & (pl.col("row") == row)).select(column).head(1)
+    found = mine.collect(engine="streaming").to_series()
+    return [] if not len(found) or found[0] is None else [float(one) for one in found[0] if one is not None]
+
+
 def _stages(layout: Layout, endpoint: str, id: str, began: datetime) -> list[StageCall]:
     """The parts of a pipeline's request, from the logs of its stages: they lie within what a request may take, a day."""
     found: list[tuple[datetime, StageCall]] = []

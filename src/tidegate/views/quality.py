@@ -193,8 +193,8 @@ def read(
         for column in columns:
             for value in mine[column].value_counts(sort=True)[column].head(VALUES).to_list():
                 where = pl.col(column).is_null() if value is None else pl.col(column) == value
-                named = f"{column} = {'missing' if value is None else value}"
-                of_value = _group(version, named, of_rows(whole, mine.filter(where)), young, custom, sent)
+                words = f"{column} = {'missing' if value is None else value}"
+                of_value = _group(version, words, of_rows(whole, mine.filter(where)), young, custom, sent)
                 _against(of_value, group)
                 view.groups.append(of_value)
     if find and roles is not None:

@@ -24,6 +24,7 @@ CALLS = {
     "alarms silences": "get /api/silences",
     "alarms unsilence": "delete /api/silences",
     "apply": "post /api/apply",
+    "automation": "post /api/endpoints/{endpoint}/automation",
     "audit": "get /api/audit",
     "check": "post /api/apply",  # dry_run
     "drift": "get /api/endpoints/{endpoint}/drift",
@@ -58,6 +59,7 @@ CALLS = {
     "notify test": "post /api/notify/test",
     "pipeline explain": "get /api/endpoints/{endpoint}/pipeline",
     "quality": "get /api/endpoints/{endpoint}/quality",
+    "review": "post /api/review/{queue}/claim",
     "rollout abort": "post /api/endpoints/{endpoint}/rollout/abort",
     "rollout diff": "get /api/endpoints/{endpoint}/diff",
     "rollout explain": "get /api/rollouts/{id}/explanation",
@@ -77,7 +79,8 @@ CALLS = {
 }
 NONE = {
     "predict": GATEWAY, "loadtest": GATEWAY, "replay": GATEWAY, "pipeline attribute": GATEWAY,
-    "init": HERE, "models add": HERE, "demo": HERE, "demo search": HERE, "demo speech": HERE,
+    "init": HERE, "models add": HERE, "demo": HERE, "demo search": HERE, "demo speech": HERE, "demo scratches": HERE,
+    "demo recommender": HERE,
     "up": "starts what would answer", "down": "ends what would answer",
 }  # fmt: skip
 

@@ -201,7 +201,7 @@ def test_keys(project, capsys):
     assert run(["keys", "list", "--json"]) == 0
     assert [k["state"] for k in answer(capsys)] == ["revoked", "valid"]
     assert run(["keys", "create", "--role", "king"]) == 1
-    assert "Known: predict, view, operate, admin" in " ".join(capsys.readouterr().err.split())
+    assert "Known: predict, view, review, operate, admin" in " ".join(capsys.readouterr().err.split())
     assert run(["keys", "revoke", "nobody"]) == 1
     database = (project.parent / ".tidegate/state.db").read_bytes()
     assert made["secret"].encode() not in database

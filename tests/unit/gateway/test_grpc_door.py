@@ -17,6 +17,7 @@ import pytest
 
 from tidegate.auth.keys import create
 from tidegate.gateway.data_plane import DataPlane
+from tidegate.gateway.decisions import Decisions
 from tidegate.gateway.grpc import translate
 from tidegate.gateway.grpc.messages import SERVICE, ModelInferRequest, message, methods
 from tidegate.gateway.grpc.regenerate import FOLDER, compiled
@@ -26,6 +27,7 @@ from tidegate.runner.batch import Batcher
 from tidegate.runner.heartbeat import Heartbeat
 from tidegate.runner.loop import Loop
 from tidegate.storage.intents import Intents
+from tidegate.storage.layout import Layout
 from tidegate.telemetry import Counters
 from tidegate.types.inference import Signature, TensorSpec
 from tidegate.types.traffic import Arm, EndpointRoute, KeyEntry, RoutingTable, VersionRoute
@@ -105,7 +107,14 @@ def run(
         plane = DataPlane(None, counters)
         await plane.apply(RoutingTable(1, routes, versions, keys or [], keys is not None), wait=5.0)
         door = GrpcDoor(
-            plane, Pages(plane, Intents(tmp_path / "intents"), lambda: counters.snapshot(int(time.time()))), 1 << 20
+            plane,
+            Pages(
+                plane,
+                Intents(tmp_path / "intents"),
+                lambda: counters.snapshot(int(time.time())),
+                Decisions(Layout(tmp_path)),
+            ),
+            1 << 20,
         )
         port = await door.start("127.0.0.1", 0)
         async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:

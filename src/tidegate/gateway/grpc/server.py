@@ -38,6 +38,9 @@ from tidegate.wire.frames import BINARY_OUTPUT, CODECS, HAS_HEADER_LENGTH
 STREAM_WINDOW: Final = 64
 """Requests of one stream in flight; the rest wait in the connection."""
 
+ANSWER_TIME: Final = 0.25
+"""Seconds of a held call's deadline that are left for its answer's way back."""
+
 _FLAGS: Final = HAS_HEADER_LENGTH | BINARY_OUTPUT
 _V2: Final = CODECS["v2"]
 _CODES: Final = {
@@ -183,7 +186,27 @@ class GrpcDoor:
                 )
         except TidegateError as exc:
             return await plane.refuse(call, _status(exc), str(exc))
-        return await plane.infer(call)
+        answer = await plane.infer(call)
+        return await self._held(answer, call, budget) if answer.status == 202 else answer
+
+    async def _held(self, answer: Answer, call: Call, budget: float | None) -> Answer:
+        """People decide, and this protocol has no way to say that: the call is held for the time it has."""
+        route = self._plane.table.routes.get(call.endpoint)
+        seconds = budget if budget is not None else route.endpoint.timeout if route is not None else 0.0
+        held: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
+        decisions = self._pages.decisions
+        fits = decisions.hold(
+            answer.prediction_id,
+            max(0.0, seconds - ANSWER_TIME),
+            lambda found: None if held.done() else held.set_result(found),
+        )
+        found = await held if fits else None
+        if found is None or not found.decided:
+            where = f"/v2/decisions/{answer.prediction_id}"
+            answer.status, answer.message = 504, f"people decide this, and have not yet: ask GET {where} over HTTP"
+        else:
+            answer.status, answer.json, answer.raw = 200, self._pages.outputs_of(found, _V2), b""
+        return answer
 
     def _response(self, request: Any, answer: Answer) -> Any:
         target = answer.target

@@ -17,12 +17,12 @@ from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from tidegate.rollout.evidence.measures import BINS, bin_of
-from tidegate.rollout.evidence.named import EVENTS, FINAL
+from tidegate.rollout.evidence.named import EVENTS
 from tidegate.rollout.evidence.stage import Stage, tag
 from tidegate.rollout.judge import LABELS
 from tidegate.routing.assign import exactly
 from tidegate.storage.layout import Layout
-from tidegate.types.rollouts import Batch, MetricSpec, RolloutState
+from tidegate.types.rollouts import FINAL, Batch, MetricSpec, RolloutState
 
 if TYPE_CHECKING:
     import polars as pl

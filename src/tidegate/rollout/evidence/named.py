@@ -23,6 +23,7 @@ import orjson
 
 from tidegate.rollout.evidence.outputs import tensors
 from tidegate.rollout.evidence.tail import Line
+from tidegate.types.rollouts import FINAL
 
 SAME = {
     "software.errors": "error", "software.timeouts": "timeout", "output.null": "null", "quality.accuracy": "wrong",
@@ -35,7 +36,6 @@ EVENTS = {
 }  # fmt: skip
 """Metric -> the event, and whether it is bad that it comes (or that it doesn't)."""
 
-FINAL = "final."
 _FINAL = ("error", "wrong", "score", "wer")
 """What can be counted of a whole request, besides events."""
 

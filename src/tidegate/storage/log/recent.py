@@ -74,8 +74,8 @@ def snapshot(layout: Layout, endpoint: str, describe: Describe | None = None) ->
 
 def _read(layout: Layout, endpoint: str, committed: dict[str, int], describe: Describe | None) -> Snapshot:
     tables = {True: predictions(layout, endpoint), False: feedback(layout, endpoint)}
-    for table in tables.values():
-        table.open()
+    # A table that is made from here on has nothing that isn't in the journal after `committed`: it is not read.
+    there = {is_prediction: table.open() is not None for is_prediction, table in tables.items()}
     unmatched: dict[bool, Table] = {}
     if endpoint != UNMATCHED and UNMATCHED in endpoints(layout):
         unmatched = {True: predictions(layout, UNMATCHED), False: feedback(layout, UNMATCHED)}
@@ -107,8 +107,7 @@ def _read(layout: Layout, endpoint: str, committed: dict[str, int], describe: De
                 if share is not None and share.feedback:
                     events.append(feedback_frame(share.feedback))
             end[slot] = position
-    stored = tables[True].scan()
-    heard = tables[False].scan()
+    stored, heard = (tables[is_prediction].scan() if there[is_prediction] else None for is_prediction in (True, False))
     return Snapshot(_together(stored, made, schema_of(book)), _feedback(heard, events), end, book)
 
 

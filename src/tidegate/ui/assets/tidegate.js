@@ -16,7 +16,7 @@
     },
   };
 
-  const pages = { o: "/", r: "/rollouts", a: "/alarms", n: "/monitors", d: "/drift", l: "/log", m: "/models", s: "/settings" };
+  const pages = { o: "/", r: "/rollouts", a: "/alarms", n: "/monitors", d: "/drift", p: "/review", l: "/log", m: "/models", s: "/settings" };
   let going = 0;
   document.addEventListener("keydown", (event) => {
     if (event.metaKey || event.ctrlKey || event.altKey || event.target.closest("input, textarea, select, dialog")) return;

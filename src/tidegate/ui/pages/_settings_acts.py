@@ -16,6 +16,7 @@ from tidegate.ui.who import who
 ROLES = (
     ("predict", "predict: send requests"),
     ("view", "view: also see everything"),
+    ("review", "review: also answer what people are asked"),
     ("operate", "operate: also change what is served"),
     ("admin", "admin: also keys and erasure"),
 )

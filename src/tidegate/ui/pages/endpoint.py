@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from nicegui import ui
 
 from tidegate.metrics import registry
+from tidegate.reviewing import has_people
 from tidegate.ui.components import Chart, Limit, Line, Mark, box, button, card, chart, empty, field, tabs, text
 from tidegate.ui.components.links import to
 from tidegate.ui.components.loop import LoopDrawing, LoopOutcome, LoopStream
@@ -72,6 +73,7 @@ def _flow(name: str, now: Loop) -> None:
             ("Drift", to("drift", name), False),
             ("Log", to("log", name), False),
             ("Monitors", to("monitors", endpoint=name), False),
+            *([("Who decides", to("endpoints", name, "automation"), False)] if has_people(layout(), name) else []),
         ]
     )
     with card("The loop now", note="shares of the last ten minutes"):

@@ -115,7 +115,7 @@ def _wait(address: str) -> float:
 
 def _why(exc: TidegateError, given: dict[str, list[str]]) -> str:
     if isinstance(exc, Forbidden):
-        return "This key may only ask for predictions. The dashboard needs one whose role is view, operate or admin."
+        return "This key may only ask for predictions. The dashboard needs one whose role is view, review, operate or admin."
     if isinstance(exc, Unauthenticated) and not given.get("key"):
         return "Paste a key first."
     return "This key isn't known here, was revoked, or is past its end."
@@ -139,7 +139,7 @@ def _page(wanted: str, problem: str = "") -> str:
 <main class="tg-signin">
 <form class="tg-card tg-stack" method="post" action="/signin">
 <h1 class="tg-title">Sign in to Tidegate</h1>
-<p class="tg-note">With a key whose role is view, operate or admin. On the machine that Tidegate runs on,
+<p class="tg-note">With a key whose role is view, review, operate or admin. On the machine that Tidegate runs on,
 <code>tidegate keys create --role operate</code> makes one.</p>
 <label class="tg-field"><span>Key</span>
 <input class="tg-input" type="password" name="key" autocomplete="current-password" required autofocus spellcheck="false"{invalid}></label>
