@@ -12,14 +12,14 @@ import pytest
 
 from tidegate.views.quality import QualityView
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 
 
 def test_a_newer_recogniser_comes_in_by_shadow_and_a_deaf_detector_is_felt(tmp_path: Path) -> None:
     report, workdir = tmp_path / "report.json", tmp_path / "demo"
     options = ["--once", "--short", "--workdir", str(workdir), "--report", str(report)]
     command = [sys.executable, "-m", "tidegate", "demo", "speech", *options]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=400, env={**os.environ, "COLUMNS": "120"})
+    done = subprocess.run(command, capture_output=True, text=True, timeout=570, env={**os.environ, "COLUMNS": "120"})
     assert done.returncode == 0, done.stdout + done.stderr
     view = msgspec.json.decode(report.read_bytes(), type=QualityView)
     wer = {
@@ -34,4 +34,6 @@ def test_a_newer_recogniser_comes_in_by_shadow_and_a_deaf_detector_is_felt(tmp_p
     assert wer[deaf, "clear"] > wer[silero, "clear"] + 0.1
     assert "of 12 requests are answered differently" in done.stdout, "the shadow was told every request"
     assert "The change begins at vad" in done.stdout
+    assert "of it by asr 1 → 2" in done.stdout, "most of what was won"
+    assert "transcribe/output.share.text_empty=true" in done.stdout
     assert "condition = low bandwidth" in done.stdout and "snr" in done.stdout

@@ -116,6 +116,24 @@ def test_what_is_said_appears_and_what_the_person_does_with_it_is_in_the_log(ser
     assert {one["actor"] for one in events} == {ACTOR}
 
 
+def test_without_a_microphone_the_page_says_so(served: Served, tmp_path: Path) -> None:
+    with browser(tmp_path) as chromium:
+        page = chromium.page()
+        page.goto(served.page.url)
+        page.get_by_role("button", name="Record").click()
+        expect(page.get_by_role("status")).to_contain_text("The microphone can't be used")
+        expect(page.get_by_role("button", name="Record")).to_be_enabled()
+
+
+def test_an_input_that_may_be_left_out_is_known_to_clients(served: Served) -> None:
+    inputs = {one["name"]: one for one in httpx.get(f"{served.http}/v2/models/{ENDPOINT}").json()["inputs"]}
+    assert {name for name, one in inputs.items() if one.get("parameters") == {"optional": True}} == {
+        "rate",
+        "condition",
+    }
+    assert "parameters" not in inputs["audio"]
+
+
 def test_the_page_is_for_this_machine_and_says_what_is_wrong(served: Served) -> None:
     url = f"{served.page.url}/api/transcribe"
     for audio, said in (

@@ -122,7 +122,12 @@ class Replayed:
         self.final = Final(self.layout, endpoint, label_options(self.layout, endpoint)[0], since=since, output=output)
         with Client(self.address, key=key) as client:
             shown = client.metadata(endpoint)
-        taken = [TensorSpec(one["name"], one["datatype"], one["shape"]) for one in shown["inputs"]]
+        taken = [
+            TensorSpec(
+                one["name"], one["datatype"], one["shape"], optional=one.get("parameters", {}).get("optional", False)
+            )
+            for one in shown["inputs"]
+        ]
         chosen = requests(self.layout, endpoint, Signature(taken, []), since=since, limit=limit, among=self.final.ids)
         if not chosen.requests:
             raise InvalidRequest(

@@ -296,7 +296,8 @@ class Pages:
 
 
 def _tensor(spec: TensorSpec) -> dict[str, Any]:
-    return {"name": spec.name, "datatype": spec.datatype, "shape": spec.shape}
+    shown = {"name": spec.name, "datatype": spec.datatype, "shape": spec.shape}
+    return {**shown, "parameters": {"optional": True}} if spec.optional else shown
 
 
 __all__ = ["Pages", "Reply", "as_json"]

@@ -35,6 +35,7 @@ HEARD = (
 )
 ENOUGH = 72
 """Requests before and after a change: with fewer, `pipeline explain` can't tell it from chance."""
+REPLAYED = 24
 LIMIT = 60.0
 
 
@@ -71,8 +72,15 @@ class Acts:
         took = self._send("vad:3", times)
         self._type("pipeline", "explain", ENDPOINT, "--window", f"{math.ceil(took)}s")
         self._type("quality", ENDPOINT, "--by", ",".join(BY), "--no-estimate")
+        self._say(
+            "and how much of the change since the beginning is whose: a few requests once more, under every mix of versions"
+        )
+        self._type(
+            "pipeline", "attribute", ENDPOINT, "--from", "vad:1,asr:1", "--to", "vad:2,asr:2", "--limit", str(REPLAYED)
+        )
         self._say("what callers sent, and how sure the models were, is in the log")
         self._type("log", "query", HEARD)
+        self._type("monitors", "list")
 
     def quality(self) -> QualityView:
         """What `tidegate quality` shows, as data. Errors: StateError where the log lacks a clip or its label."""

@@ -33,6 +33,12 @@ models:
     versions:
       "1": {{path: "tidegate.demo.speech.older:PocketSphinx", environment: {packages}, warmup: false}}
       "2": {{path: "tidegate.demo.speech.models:Asr", options: {{args: {{folder: {folder}}}}}, warmup: false}}
+analysis:
+  templates:
+    heard:
+      metrics:
+      - {{name: error}}
+      - {{name: words, measure: final.quality.wer, maturation: 5s}}
 endpoints:
   {ENDPOINT}:
     timeout: 60s
@@ -51,6 +57,7 @@ endpoints:
       timeout: 60s
       strategy:
         canary:
+          templates: [heard]
           steps:
           - setMirrorRoute: {{percentage: 100}}
           - pause: {{}}
