@@ -437,9 +437,7 @@ def monitoring_settings(project: Project, revision: int, url: str) -> Settings:
 
 def label_options(layout: Layout, endpoint: str) -> tuple[LabelOptions, list[str]]:
     """What the desired state says of an endpoint's labels, and the columns its profiles are kept apart by."""
-    with closing(StateStore(layout)) as store:
-        text = store.desired().project
-    known = Project.model_validate_json(text).endpoints.get(endpoint) if text else None
+    known = _desired(layout).get(endpoint)
     if known is None:
         return LabelOptions(), []
     return known.monitoring.labels, list(known.monitoring.profiles.segments)
@@ -447,7 +445,7 @@ def label_options(layout: Layout, endpoint: str) -> tuple[LabelOptions, list[str
 
 def automated(desired: Desired) -> dict[str, Automated]:
     """The endpoints that have people beside their models, and whose opinions count there: those of the version that serves most."""
-    endpoints = Project.model_validate_json(desired.project).endpoints if desired.project else {}
+    endpoints = _endpoints(desired)
     return {name: Automated(one.automation, _most(one.split)) for name, one in endpoints.items() if one.automation}
 
 
@@ -461,6 +459,22 @@ def automation_of(layout: Layout, endpoint: str) -> Automated:
             f"endpoint {endpoint!r} has no `automation:` in the project file: the model decides. With it: {known}"
         )
     return found[endpoint]
+
+
+def pipeline_stages(layout: Layout, endpoint: str) -> dict[str, str]:
+    """A pipeline's stages that have a model, in order, and the version that most of their requests get; none of any other endpoint."""
+    known = _desired(layout)
+    stages = known[endpoint].pipeline if endpoint in known else []
+    return {stage.stage: _most(known[f"{endpoint}.{stage.stage}"].split) for stage in stages if stage.model}
+
+
+def _desired(layout: Layout) -> dict[str, Endpoint]:
+    with closing(StateStore(layout)) as store:
+        return _endpoints(store.desired())
+
+
+def _endpoints(desired: Desired) -> dict[str, Endpoint]:
+    return Project.model_validate_json(desired.project).endpoints if desired.project else {}
 
 
 def write_settings(layout: Layout, project: Project, http: int, grpc: int) -> None:

@@ -38,6 +38,7 @@ from tidegate.rollout.options import RolloutOptions, StrategyOptions
 from tidegate.runner.options import VersionOptions
 from tidegate.storage.options import LogOptions
 from tidegate.types.options import Options
+from tidegate.types.rollouts import FINAL
 
 FILE_NAME = "tidegate.yaml"
 STAGE = re.compile(r"[a-z][a-z0-9_]{0,29}")
@@ -155,6 +156,7 @@ class Project(Options):
         for name, endpoint in list(self.endpoints.items()):
             if endpoint.pipeline:
                 self._stages(name, endpoint)
+        stages = {f"{name}.{stage.stage}" for name, endpoint in self.endpoints.items() for stage in endpoint.pipeline}
         for name, endpoint in self.endpoints.items():
             if endpoint.pipeline:
                 continue
@@ -175,7 +177,12 @@ class Project(Options):
                         f"endpoints.{name}.split: model {endpoint.model!r} has no version {version!r} (it has: {known})"
                     )
             try:
-                compile_plan(endpoint.strategy, self.analysis, unit=endpoint.assignment.unit)
+                plan = compile_plan(endpoint.strategy, self.analysis, unit=endpoint.assignment.unit)
+                final = next((metric.name for metric in plan.metrics if metric.measure.startswith(FINAL)), "")
+                if final and name not in stages:
+                    raise ConfigError(
+                        f"metric {final!r} is of a pipeline's whole request, and {name} is no stage of one"
+                    )
             except ConfigError as exc:
                 raise ValueError(f"endpoints.{name}.strategy: {exc}") from exc
         return self

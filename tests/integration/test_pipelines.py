@@ -6,6 +6,7 @@ import json
 import os
 import signal
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,8 @@ from tests.support.system import PROJECT, Response, System, wait_until
 
 from tidegate.cli import run
 from tidegate.storage.layout import Layout
+from tidegate.storage.rollouts import RolloutStore
+from tidegate.types.rollouts import RolloutState
 from tidegate.views.log import query
 from tidegate.views.predictions import open_one
 
@@ -30,9 +33,12 @@ class Parts(TypedDict):
     at: Annotated[NDArray[np.int64], (-1,)]
 
 class Split:
-    """One text in, a word each out: 0 to n."""
+    """One text in, a word each out: 0 to n. The first ones may be dropped."""
+    def __init__(self, drop: int = 0) -> None:
+        self.drop = drop
+
     def predict(self, text: Annotated[NDArray[np.str_], (1,)]) -> Parts:
-        words = str(text[0]).split()
+        words = str(text[0]).split()[self.drop:]
         return {"word": np.array(words, object), "at": np.arange(len(words))}
 
 class Sized(TypedDict):
@@ -68,7 +74,7 @@ class Large:
         return {"label": np.full(len(x), 100 + len(x))}
 '''
 SHOUT = [
-    {"stage": "split", "model": "split"},
+    {"stage": "split", "model": "split", "split": {"1": 100}},
     {"stage": "size", "model": "size", "split": {"1": 100}, "timeout": "5s"},
     {"stage": "whole", "merge": {
         "text": "join(size.upper)", "words": "list(split.word)", "longest": "max(size.size)", "count": "count(split.at)",
@@ -80,20 +86,24 @@ CASCADE = [
     {"stage": "answer", "merge": {"label": "coalesce(large.label, first.label)", "score": "coalesce(first.score, first.score)"}},
 ]  # fmt: skip
 
+FINAL = {"final": {"metrics": [{"name": "words", "measure": "final.quality.accuracy", "maturation": "1s"}]}}
+JUDGED = {"canary": {"templates": ["final"], "steps": [{"setWeight": 50}, {"pause": {}}]}}
+
 
 def project(**endpoints: Any) -> dict[str, Any]:
     def one(name: str) -> dict[str, Any]:
         return {"versions": {"1": {"path": f"stages:{name}"}}}
 
     size = {"1": {"path": "stages:Size"}, "2": {"path": "stages:Size", "options": {"args": {"factor": 10}}}}
-    models = {"split": one("Split"), "size": {"versions": size}, "first": one("First"), "large": one("Large")}
-    return {**PROJECT, "models": models, "endpoints": endpoints}
+    split = {"1": {"path": "stages:Split"}, "2": {"path": "stages:Split", "options": {"args": {"drop": 1}}}}
+    models = {"split": {"versions": split}, "size": {"versions": size}, "first": one("First"), "large": one("Large")}
+    return {**PROJECT, "models": models, "endpoints": endpoints, "analysis": {"templates": FINAL}}
 
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     lines = [{"stage": "size", "model": "size", "split": {"1": 100}, "inputs": {"word": "line"}}]
-    lines += [{"stage": "split", "model": "split", "inputs": {"text": "size.upper"}}]
+    lines += [{"stage": "split", "model": "split", "split": {"1": 100}, "inputs": {"text": "size.upper"}}]
     lines += [{"stage": "whole", "merge": {"words": "list(split.word)", "first": "first(split.at)"}}]
     tolerant = [
         {**SHOUT[0]},
@@ -107,6 +117,10 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
             cascade={"pipeline": CASCADE, "fields": {"x": "drop"}},
             lines={"pipeline": lines},
             tolerant={"pipeline": tolerant},
+            heard={
+                "pipeline": [{**SHOUT[0], "strategy": JUDGED}, *SHOUT[1:]],
+                "monitoring": {"labels": {"task": "text", "answer": "output_text"}},
+            },
         ),
     )
     (running.folder / "stages.py").write_text(MODELS)
@@ -262,6 +276,71 @@ def test_what_may_not_be_kept_is_in_no_record_of_any_stage(system: System) -> No
     assert all(one["redacted"] and one["request"]["inputs"] == [] for one in records)
 
 
+@pytest.fixture(scope="module")
+def heard(system: System) -> list[str]:
+    """Twenty labelled requests of `heard`: their prediction ids."""
+    ids = []
+    for number in range(20):
+        answer = ask(system, "heard", {"text": [f"lighthouse is on {number}"]})
+        ids.append(answer.headers["tidegate-prediction-id"])
+        label = {"prediction_id": ids[-1], "kind": "label", "value": f"LIGHTHOUSE IS ON {number}"}
+        assert system.post("/v2/models/heard/feedback", label).status == 200
+    return ids
+
+
+def told(system: System, capsys: pytest.CaptureFixture[str], *words: str) -> dict[str, Any]:
+    """What a command says, as JSON."""
+    capsys.readouterr()
+    assert run([*words, "--json", "-C", str(system.file)]) == 0, capsys.readouterr().err
+    return dict(json.loads(capsys.readouterr().out))
+
+
+ATTRIBUTE = ("pipeline", "attribute", "heard", "--from", "split:1,size:1", "--to", "split:2,size:2")
+
+
+def test_a_change_of_the_final_metric_is_shared_out_by_replay(
+    system: System, heard: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = told(system, capsys, *ATTRIBUTE)
+    assert (found["metric"], found["requests"], found["left_out"]) == ("quality.wer", 20, 0)
+    assert [(one["stage"], one["share"]["value"]) for one in found["shares"]] == [("split", 0.25), ("size", 0.0)]
+    assert found["shares"][0]["share"]["low"] > 0 == found["shares"][1]["share"]["high"]
+    assert found["verdict"] == "quality.wer goes from 0 to 0.25: 100% of it by split 1 → 2."
+    copies = [one for one in system.journal() if one.get("mirror_of") in heard]
+    assert {one["role"] for one in copies} == {"shadow"} and len(
+        [one for one in copies if one["endpoint"] == "heard"]
+    ) == 80
+    assert run([*ATTRIBUTE, "--limit", "5", "-C", str(system.file)]) == 0
+    assert "split:2+size:1" in capsys.readouterr().out
+
+
+def test_an_output_is_followed_where_labels_are_missing(
+    system: System, heard: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = told(system, capsys, *ATTRIBUTE, "--output", "longest", "--limit", "10")
+    assert [one["value"] for one in found["mixes"]] == [10.0, 2.0, 100.0, 20.0]
+    assert [one["share"]["value"] for one in found["shares"]] == [-44.0, 54.0] and found["change"]["value"] == 10.0
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("heard", "--from", "split:1", "--to", "size:2"), "must name the same stages"),
+        (("heard", "--from", "split:1", "--to", "split:7"), "no version '7'"),
+        (("heard", "--from", "whole:1", "--to", "whole:2"), "has no stage 'whole'. Its stages: split, size"),
+        (("heard", "--from", "split:1", "--to", "split:1"), "the same versions"),
+        (("heard", "--from", "split:1", "--to", "split:2", "--output", "txet"), "no output 'txet'"),
+        (("heard.split", "--from", "split:1", "--to", "split:2"), "is no pipeline"),
+        (("shout", "--from", "split:1", "--to", "split:2"), "no request of shout in that time has a label"),
+    ],
+)
+def test_what_cannot_be_attributed_is_said(
+    system: System, heard: list[str], capsys: pytest.CaptureFixture[str], words: tuple[str, ...], said: str
+) -> None:
+    assert run(["pipeline", "attribute", *words, "-C", str(system.file)]) == 1
+    assert said in " ".join(capsys.readouterr().err.split())
+
+
 def test_a_new_version_of_one_stage_takes_over_by_a_rollout_of_its_own(
     system: System, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -288,6 +367,31 @@ def test_a_new_version_of_one_stage_takes_over_by_a_rollout_of_its_own(
     assert forced.headers["tidegate-model-version"] == "split:1+size:2"
     typed(system, "rollout", "promote", "shout.size", "--full", "--yes")
     wait_until(lambda: ask(system, "shout", {"text": ["x"]}).headers["tidegate-model-version"] == "split:1+size:2", 20)
+
+
+@pytest.mark.slow
+def test_a_stage_whose_new_version_harms_the_final_answer_is_rolled_back(system: System) -> None:
+    typed(system, "rollout", "start", "heard.split", "--to", "2", "--yes")
+
+    def found() -> RolloutState:
+        with closing(RolloutStore(system.layout)) as store:
+            state = store.current("heard.split")
+            assert state is not None
+            return state
+
+    def judged() -> bool:
+        for _ in range(10):
+            answer = ask(system, "heard", {"text": ["the tide turns"]})
+            label = {
+                "prediction_id": answer.headers["tidegate-prediction-id"],
+                "kind": "label",
+                "value": "THE TIDE TURNS",
+            }
+            assert system.post("/v2/models/heard/feedback", label).status == 200
+        return not found().active
+
+    wait_until(judged, 60)
+    assert (found().reason, found().phase) == ("alarm", "Degraded") and found().message.startswith("words: ")
 
 
 def test_what_waits_for_a_stage_is_lost_by_nobody_when_its_runner_is_killed(system: System) -> None:

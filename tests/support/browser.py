@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
@@ -131,15 +131,15 @@ def ready(page: Page) -> None:
 
 
 @contextmanager
-def browser(folder: Path | None = None) -> Iterator[Chromium]:
-    """Skips the test, loudly, where there is no Chromium. Screenshots of a failure go to `folder`."""
+def browser(folder: Path | None = None, arguments: Sequence[str] = ()) -> Iterator[Chromium]:
+    """Skips the test, loudly, where there is no Chromium. Screenshots of a failure go to `folder`; `arguments` are Chromium's."""
     path = find()
     if path is None:
         pytest.skip(MISSING)
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        inner = playwright.chromium.launch(executable_path=path, args=ARGUMENTS)
+        inner = playwright.chromium.launch(executable_path=path, args=[*ARGUMENTS, *arguments])
         chromium = Chromium(inner, folder)
         try:
             yield chromium

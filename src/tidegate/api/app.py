@@ -15,6 +15,7 @@ from tidegate.api.models import router as models
 from tidegate.api.monitors import router as monitors
 from tidegate.api.notify import router as notify
 from tidegate.api.overview import router as overview
+from tidegate.api.pipelines import router as pipelines
 from tidegate.api.quality import router as quality
 from tidegate.api.review import router as review
 from tidegate.api.rollouts import router as rollouts
@@ -47,6 +48,7 @@ def build(layout: Layout, *, host: str = "127.0.0.1", require_keys: bool = False
     app.include_router(alarms)
     app.include_router(quality)
     app.include_router(review)
+    app.include_router(pipelines)
     app.include_router(overview)
     app.include_router(settings)
     errors.install(app)

@@ -29,7 +29,9 @@ def read(
     actor: Viewer,
     window: Window = "30d",
     end: End = None,
-    by: Annotated[str, Query(max_length=100, description="version, or version,slice")] = "version",
+    by: Annotated[
+        str, Query(max_length=100, description="version, slice, or columns of the log: version,region")
+    ] = "version",
     segment: Annotated[list[str] | None, Query(max_length=10, description="Columns by whose values to tell")] = None,
     step: Annotated[str, Query(max_length=20, description="The course over time, in stretches of this long")] = "",
     estimate: Annotated[bool, Query(description="Also what is thought without labels")] = True,

@@ -1,4 +1,4 @@
-"""The demo: five years of real accidents as live traffic, then three versions that want it. A search page beside it, and speech."""
+"""The demo: five years of real accidents as live traffic, then three versions that want it. Beside it search, speech, a recommender."""
 
 from __future__ import annotations
 
@@ -75,13 +75,35 @@ def speech(
     workdir: Annotated[
         Path | None, typer.Option("--workdir", help="Where models, recordings and state are kept.")
     ] = None,
+    page: Annotated[bool, typer.Option("--page", help="Only the page with a microphone, on the newer models.")] = False,
+    port: Annotated[int | None, typer.Option("--port", help="The page's port; 8091 by default, or a free one.")] = None,
 ) -> None:
     """Write down what is said: one endpoint of two learned models, where somebody speaks and what is said.
 
-    Recordings come clear, with car noise, among people and over a telephone line; then the first model gets worse.
+    Recordings come clear, with car noise, among people and over a telephone line, and an older recogniser makes way for a newer one, by
+    shadow and canary; then the voice detector is changed, for better and for worse. At the end a page: speak to it.
 
     [dim]Example:[/]  tidegate demo speech --once --report figures.json
     """
     from tidegate.demo.speech.cli import run
 
-    raise typer.Exit(run(once=once, report=report, workdir=workdir, short=short))
+    raise typer.Exit(run(once=once, report=report, workdir=workdir, short=short, page=page, port=port))
+
+
+@group.command()
+def recommender(
+    once: Annotated[bool, typer.Option("--once", help="End when all is shown.")] = False,
+    short: Annotated[bool, typer.Option("--short", help="400 visits an act instead of 1,500.")] = False,
+    report: Annotated[Path | None, typer.Option("--report", help="Write the figures to this JSON file.")] = None,
+    workdir: Annotated[Path | None, typer.Option("--workdir", help="Where models and state are kept.")] = None,
+) -> None:
+    """Choose what a shop shows: one endpoint of two learned models, who the customer is and what they may like.
+
+    It comes in by a rollout against popularity, judged by clicks. Then the shop's pages change, and the stage that suffers is found.
+
+    [dim]Example:[/]  tidegate demo recommender --once --report figures.json
+    """
+    from tidegate.cli.pipeline_screen import show
+    from tidegate.demo.recommender.cli import run
+
+    raise typer.Exit(run(show, once=once, report=report, workdir=workdir, short=short))

@@ -22,7 +22,7 @@ def add_to(app: typer.Typer) -> None:
 
 def quality(
     endpoint: Annotated[str, typer.Argument(metavar="ENDPOINT", autocompletion=complete.endpoints)],
-    by: Annotated[str, typer.Option("--by", help="version, or version,slice.")] = "version",
+    by: Annotated[str, typer.Option("--by", help="version, slice, or columns of the log: version,region.")] = "version",
     window: Annotated[str, typer.Option("--window", help="Predictions made in the last 12h, 7d, 30d.")] = MONTH,
     until: Annotated[
         str | None, typer.Option("--until", help="The window ends at this time (2026-03-01), or so long ago (1d).")

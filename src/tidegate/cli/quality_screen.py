@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 MARKS = {"better": "[green]▲ better[/]", "worse": "[red]▼ worse[/]", "": ""}
 TRUST = {"trusted": "green", "unproven": "yellow", "distrusted": "red"}
-SHARES = frozenset({"accuracy", "precision", "recall", "f1", "precision_at_k", "wer", "cer"})
+SHARES = frozenset({"accuracy", "precision", "recall", "f1", "precision_at_k", "wer", "spoken_wer", "cer"})
 CROWDED = frozenset({"precision", "recall", "calibration_error"})
 """Left out of the slices' table where more than WIDE metrics have a value; --json has them all."""
 WIDE = 4

@@ -30,6 +30,8 @@ class Logged(Protocol):
     def prediction_id(self) -> str: ...
     @property
     def body(self) -> bytes: ...
+    @property
+    def json_length(self) -> int: ...
 
 
 class ReplayOutcome(msgspec.Struct):
@@ -58,14 +60,17 @@ def replay(
     timeout: float = 30.0,
     pressure: Callable[[], bool] = lambda: False,
     progress: Callable[[int], None] = lambda done: None,
+    answered: Callable[[str, str], None] = lambda request, answer: None,
 ) -> ReplayOutcome:
-    """Send each request to `version` as a copy of the one it was; `rate` bounds requests a second (0: no bound).
+    """Send each request to `version` as a copy of the one it was; `rate` bounds requests a second (0: no bound). `answered` is told
+    the prediction id of each request and that of its copy's answer.
 
     Errors: InvalidRequest where the gateway says that the call itself is wrong (401, 403, 404).
     """
     if in_flight < 1:
         raise InvalidRequest("in_flight must be at least 1")
-    return asyncio.run(_Replay(endpoint, version, rate, in_flight, pressure, progress).run(url, key, timeout, requests))
+    sending = _Replay(endpoint, version, rate, in_flight, pressure, progress, answered)
+    return asyncio.run(sending.run(url, key, timeout, requests))
 
 
 class _Replay:
@@ -77,6 +82,7 @@ class _Replay:
         in_flight: int,
         pressure: Callable[[], bool],
         progress: Callable[[int], None],
+        answered: Callable[[str, str], None],
     ) -> None:
         self._path = f"/v2/models/{quote(endpoint, safe='')}/versions/{quote(version, safe='')}/infer"
         self._most = in_flight
@@ -84,6 +90,7 @@ class _Replay:
         self._rate = rate
         self._pressure = pressure
         self._progress = progress
+        self._answered = answered
         self._flying = 0
         self._next = 0.0
         self._turn = asyncio.Condition()
@@ -130,10 +137,17 @@ class _Replay:
     async def _send(self, client: httpx.AsyncClient, request: Logged) -> None:
         outcome = self.outcome
         headers = {"tidegate-mirror-of": request.prediction_id}
+        if request.json_length:
+            headers["inference-header-content-length"] = str(request.json_length)
         outcome.sent += 1
+        try:
+            body = request.body
+        except OSError as exc:
+            self._failed(f"a logged payload is gone: {exc}")
+            return
         for _ in range(TRIES):
             try:
-                answer = await client.post(self._path, content=request.body, headers=headers)
+                answer = await client.post(self._path, content=body, headers=headers)
             except httpx.HTTPError as exc:
                 self._failed(f"{type(exc).__name__}: {exc}")
                 return
@@ -145,6 +159,7 @@ class _Replay:
             raise InvalidRequest(f"the gateway refuses the replay: {_message(answer)}")
         if answer.status_code == 200:
             outcome.answered += 1
+            self._answered(request.prediction_id, answer.headers["tidegate-prediction-id"])
         elif answer.status_code >= 500:
             self._failed(_message(answer))
         else:

@@ -4,8 +4,10 @@
       -> train.py     severity version 1, fitted on 2016 alone; reference rows; the labels kept apart
       -> project.py   tidegate.yaml, and `tidegate up` as a process of its own
       -> replay.py    2017 .. 2021: one request a row over many connections, labels later as feedback
+      -> commands.py  what a user would type
       -> figures.py   what the prediction log says: rows, quality by year, each acknowledged answer there once
       -> view.py      all of it live in the terminal, or as plain lines
+    page.py      a page's own little server, for the demos that have one
     cli.py       the order of the above; whatever was started ends with it
 
 The point of it: the model is good in 2016, and the world moves on. No figure shown here is the client's word:

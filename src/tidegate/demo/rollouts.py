@@ -13,9 +13,6 @@ after a rollout began holds it up, until somebody takes the incident on: that is
 from __future__ import annotations
 
 import asyncio
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,9 +22,10 @@ from rich.console import RenderableType
 from rich.text import Text
 
 from tidegate.demo import project
+from tidegate.demo.commands import shown, typed
 from tidegate.demo.progress import Progress
 from tidegate.demo.system import System
-from tidegate.errors import NotFound, StateError
+from tidegate.errors import NotFound
 from tidegate.monitoring.drift import drifting
 from tidegate.types.rollouts import Phase
 from tidegate.views.alarms import alarms
@@ -35,8 +33,6 @@ from tidegate.views.rollouts import RolloutView, read
 
 LOOK_EVERY = 0.25
 LIMIT = 75.0
-COMMAND_LIMIT = 180.0
-"""Seconds; the replay of a thousand rows takes some ten on an idle machine."""
 REPLAYED = 1000
 
 
@@ -129,13 +125,10 @@ class Rollouts:
 
     async def _type(self, *words: str) -> None:
         """One command, as a process of its own, as the user's would be; what it answers is shown."""
-        self._say("$ tidegate " + " ".join(word for word in words if word != "--yes"))
-        command = [sys.executable, "-m", "tidegate", "-C", str(self._system.project), *words]
-        done = await asyncio.to_thread(_ask, command)
-        if done.returncode:
-            raise StateError(f"`tidegate {' '.join(words)}` failed: {(done.stderr or done.stdout).strip()}")
-        if done.stdout.strip():
-            self._show(Text.from_ansi(done.stdout.rstrip()))
+        self._say(f"$ {shown(*words)}")
+        said = await asyncio.to_thread(typed, self._system.project, *words)
+        if said:
+            self._show(Text.from_ansi(said))
 
     async def _watch(self, version: str) -> RolloutView | None:
         """Look until the rollout to `version` is over or takes too long: the last view of it, if there was one."""
@@ -183,11 +176,3 @@ def ending(chapter: Chapter, view: RolloutView | None, seconds: float) -> Ending
         made, metric=metric.name, canary_units=metric.canary_units, canary_bad=metric.canary_bad,
         stable_units=metric.stable_units, stable_bad=metric.stable_bad,
     )  # fmt: skip
-
-
-def _ask(command: list[str]) -> subprocess.CompletedProcess[str]:
-    env = {**os.environ, "COLUMNS": "100", "FORCE_COLOR": "1"}
-    try:
-        return subprocess.run(command, capture_output=True, text=True, timeout=COMMAND_LIMIT, env=env, check=False)
-    except subprocess.TimeoutExpired as exc:
-        raise StateError(f"`{' '.join(command[2:])}` gave no answer within {COMMAND_LIMIT:.0f} s") from exc

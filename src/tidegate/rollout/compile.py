@@ -31,20 +31,22 @@ from tidegate.rollout.options import (
     StrategyOptions,
 )
 from tidegate.types.inference import Signature
-from tidegate.types.rollouts import Arms, MetricSpec, RolloutPlan, StepSpec
+from tidegate.types.rollouts import FINAL, Arms, MetricSpec, RolloutPlan, StepSpec
 
 GUARDRAILS = "guardrails"
 PAIRED = "shadow-paired"
-MEASURES = ("error", "timeout", "null", "latency", "wrong", "disagreement", "output", "score")
+MEASURES = ("error", "timeout", "null", "latency", "wrong", "disagreement", "output", "score", "wer")
 DEFAULT_WEIGHTS = (5.0, 25.0, 50.0)
 DEFAULT_UNITS = 100
 DEFAULT_PAIRS = 200
 HOUR = 3600.0
 OUTCOME_WINDOW = 30.0
+SETTLED = 60.0
+"""Seconds until what became of a whole request is known, where no label has to come."""
 
-_METHODS: dict[str, str] = {"disagreement": "paired", "output": "categorical", "score": "score"}
+_METHODS: dict[str, str] = {"disagreement": "paired", "output": "categorical", "score": "score", "wer": "score"}
 _SIGNALS = {"disagreement", "output"}
-_LABELLED = {"wrong", "score"}
+_LABELLED = {"wrong", "score", "wer"}
 
 
 def compile_plan(
@@ -273,7 +275,7 @@ def _metrics(catalogue: _Catalogue, templates: Iterable[str], options: ErrorCont
         for option in catalogue.metrics(template):
             spec = _metric(template, option)
             if isinstance(options, ShadowOptions) and spec.measure == "disagreement":
-                spec = msgspec.structs.replace(spec, options={**spec.options, "max": options.max_disagreement})
+                spec = msgspec.structs.replace(spec, max=options.max_disagreement)
             if spec.name in chosen and chosen[spec.name][0] != spec:
                 raise ConfigError(
                     f"analysis.templates.{template}: metric {spec.name!r} is another one in an other template of this "
@@ -300,9 +302,13 @@ def _metric(template: str, option: MetricOptions) -> MetricSpec:
         )
     if named is not None:
         measure = named.measure
-    method = option.method or _METHODS.get(measure, "rate")
+    method = option.method or _METHODS.get(measure.removeprefix(FINAL), "rate")
     if measure == "disagreement" and method != "paired":
         raise ConfigError(f"{where}.{option.name}.method: disagreement compares pairs; its method is paired")
+    if option.max is not None and method not in ("rate", "common-rate") and measure != "disagreement":
+        raise ConfigError(
+            f"{where}.{option.name}.max: only a rate has a limit of its own, and the method is {method}; leave max out"
+        )
     source: Arms = (
         "paired"
         if method == "paired"
@@ -320,12 +326,17 @@ def _metric(template: str, option: MetricOptions) -> MetricSpec:
         promote_ratio=option.promote_ratio,
         floor=option.floor,
         margin=option.margin,
-        maturation=option.maturation if source == "labels" else 0.0,
+        max=option.max,
+        maturation=_maturation(option, measure) if source == "labels" else 0.0,
         quantile=named.quantile if named is not None and named.quantile else option.quantile,
         threshold=(option.threshold or 0.0) * 1e6,
         tolerance=option.tolerance,
         options=option.options,
     )
+
+
+def _maturation(option: MetricOptions, measure: str) -> float:
+    return SETTLED if measure == FINAL + "error" and "maturation" not in option.model_fields_set else option.maturation
 
 
 def _is_object(text: str) -> bool:

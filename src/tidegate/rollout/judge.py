@@ -15,8 +15,8 @@ import msgspec
 from tidegate.stats.base import EProcess
 from tidegate.stats.detector import EDetector
 from tidegate.stats.methods import harm, safety
-from tidegate.stats.planning import units_needed
-from tidegate.stats.sequences import rate_bounds
+from tidegate.stats.planning import units_below, units_needed
+from tidegate.stats.sequences import against
 from tidegate.stats.srm import SampleRatio
 from tidegate.types.rollouts import (
     Batch,
@@ -56,7 +56,7 @@ class _Metric:
 
     def __init__(self, spec: MetricSpec) -> None:
         self.spec = spec
-        self.compares = spec.measure != "disagreement"
+        self.compares = spec.measure != "disagreement" and spec.max is None
         self.harm: EProcess | None = None
         self.safe: EProcess | None = None
         if self.compares:
@@ -103,11 +103,11 @@ class _Metric:
         if self.harm is not None and self.safe is not None:
             log_harm, log_safe = self.harm.log_e, self.safe.log_e
         else:
-            log_harm, log_safe = self._bounded(promote_alpha, harm_limit, safe_limit)
+            log_harm, log_safe = self._bounded()
         outcome: Outcome = "Running"
         if spec.guardrail and log_harm >= harm_limit:
             outcome = "Failed"
-        elif log_safe >= safe_limit and (self.provable or "max" in spec.options):
+        elif log_safe >= safe_limit and (self.provable or spec.max is not None):
             outcome = "Successful"
         note = "" if self.provable or not self.compares else "no margin is set: watched for an alarm, not proved"
         return GuardrailView(
@@ -116,18 +116,17 @@ class _Metric:
             0 if outcome == "Successful" else self._needed_for(promote_alpha), outcome, note,
         )  # fmt: skip
 
-    def _bounded(self, promote_alpha: float, harm_limit: float, safe_limit: float) -> tuple[float, float]:
-        """Disagreement has no arm to compare with: a confidence sequence of its rate is held against `max`, where there is one."""
-        most = self.spec.options.get("max")
-        if most is None or not self.canary:
+    def _bounded(self) -> tuple[float, float]:
+        """No arm is compared with: the rate is held against `max`, where there is one. (Disagreement may have none.)"""
+        if self.spec.max is None or not self.canary:
             return 0.0, 0.0
-        _, high = rate_bounds(self.canary_bad, self.canary, promote_alpha)
-        low, _ = rate_bounds(self.canary_bad, self.canary, self.spec.alpha)
-        return (harm_limit if low > most else 0.0), (safe_limit if high < most else 0.0)
+        return against(self.canary_bad, self.canary, self.spec.max)
 
     def _needed_for(self, alpha: float) -> int:
         """Canary units in all until proof, at the rates so far; -1 where it can't be told."""
         spec = self.spec
+        if spec.max is not None and self.canary:
+            return units_below(self.canary_bad / self.canary, spec.max, alpha)
         if not self.provable or not self.canary or not self.stable:
             return -1
         counts = (self.canary, self.canary_bad, self.stable, self.stable_bad)
@@ -199,10 +198,15 @@ class Judge:
 
     def _alarm(self, state: RolloutState, view: GuardrailView) -> str:
         name = view.name
-        if not self._metrics[name].compares:
+        most = self._metrics[name].spec.max
+        if most is not None:
+            what = (
+                "answers differ"
+                if self._metrics[name].spec.method == "paired"
+                else f"units of version {state.canary} were bad"
+            )
             return (
-                f"{name}: {view.canary_bad:,} of {view.canary_units:,} answers differ, surely more than the allowed "
-                f"{self._metrics[name].spec.options['max']:.1%}"
+                f"{name}: {view.canary_bad:,} of {view.canary_units:,} {what}, surely more than the allowed {most:.1%}"
             )
         if self._metrics[name].spec.method in ("score", "categorical"):
             return (
@@ -288,7 +292,7 @@ class Judge:
         return "Running", "evidence", "waits for " + "; ".join(missing)
 
     def _must_prove(self, metric: _Metric, step: StepSpec) -> bool:
-        if "max" in metric.spec.options and not metric.compares:
+        if metric.spec.max is not None:
             return True
         return step.proof and metric.spec.guardrail and metric.provable
 

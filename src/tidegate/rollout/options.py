@@ -186,6 +186,12 @@ class MetricOptions(Options):
     rollback_ratio: float = Field(1.0, ge=1, description="Harm is a rate above this times the stable version's.")
     promote_ratio: float = Field(1.25, gt=1, description="Proof is a rate below this times the stable version's,")
     floor: float = Field(0.005, ge=0, lt=1, description="or below this rate.")
+    max: float | None = Field(
+        None,
+        gt=0,
+        lt=1,
+        description="An absolute limit instead, as your SLO sets it: harm is a rate surely above, proof one surely below.",
+    )
     margin: float = Field(0.0, ge=0, lt=1, description="Of a score: how much worse is still no harm.")
     maturation: Duration = Field(86400.0, description="Of labels: how long after the prediction they are waited for.")
     quantile: float = Field(0.99, gt=0, lt=1, description="Of latency: the stable version's quantile, frozen.")

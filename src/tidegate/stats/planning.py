@@ -18,6 +18,7 @@ from tidegate.stats import paired
 from tidegate.stats.common import nearest
 from tidegate.stats.mixture import log_mean
 from tidegate.stats.rate import better, increments
+from tidegate.stats.sequences import against
 
 MOST = 1e10
 
@@ -45,8 +46,19 @@ def units_needed(
     -1
     """
     grow = _growth(method, rate_canary, rate_stable, share, ratio, floor)
-    if grow is None:
-        return -1
+    return -1 if grow is None else _least(grow, alpha)
+
+
+def units_below(rate: float, most: float, alpha: float = 0.05) -> int:
+    """Units until a rate is expected to be proved below `most`, both 0 to 1. -1: never.
+
+    >>> units_below(0.0, 0.01), units_below(0.004, 0.01), units_below(0.01, 0.01)
+    (680, 3078, -1)
+    """
+    return -1 if rate >= most else _least(lambda n: against(rate * n, n, most)[1], alpha)
+
+
+def _least(grow: Callable[[float], float], alpha: float) -> int:
     target = log(1.0 / alpha)
     low, high = 0.0, 64.0
     while grow(high) < target:

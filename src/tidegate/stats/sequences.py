@@ -22,16 +22,33 @@ def rate_bounds(bad: int, n: int, alpha: float) -> tuple[float, float]:
     if n <= 0:
         return 0.0, 1.0
     good = n - bad
-    mixture = lgamma(bad + 0.5) + lgamma(good + 0.5) - lgamma(n + 1.0) - 2.0 * lgamma(0.5)
-    limit = mixture + log(alpha)
 
     def inside(p: float) -> bool:
-        return _times_log(bad, p) + (good * log1p(-p) if p < 1.0 else (-inf if good else 0.0)) > limit
+        return _log_e(bad, n, p) < -log(alpha)
 
     middle = bad / n
     low = 0.0 if bad == 0 else _edge(middle, 0.0, inside)
     high = 1.0 if good == 0 else _edge(middle, 1.0, inside)
     return low, high
+
+
+def against(bad: float, n: float, most: float) -> tuple[float, float]:
+    """(harm, safety): ln E that the rate is above `most`, and that it is below, 0 < most < 1. Where one speaks the other is 0.
+
+    `rate_bounds` leave `most` out at alpha exactly where one of them reaches ln(1 / alpha).
+
+    >>> [round(e, 2) for e in against(30, 1000, 0.01)], [round(e, 2) for e in against(1, 1000, 0.01)]
+    ([9.48, 0.0], [0.0, 3.02])
+    """
+    log_e = max(_log_e(bad, n, most), 0.0)
+    return (log_e, 0.0) if bad > most * n else (0.0, log_e)
+
+
+def _log_e(bad: float, n: float, p: float) -> float:
+    """ln of the mixture's likelihood over that of the rate p."""
+    good = n - bad
+    mixture = lgamma(bad + 0.5) + lgamma(good + 0.5) - lgamma(n + 1.0) - 2.0 * lgamma(0.5)
+    return mixture - _times_log(bad, p) - (good * log1p(-p) if p < 1.0 else (-inf if good else 0.0))
 
 
 def _edge(inner: float, outer: float, inside: Callable[[float], bool]) -> float:
@@ -47,5 +64,5 @@ def _edge(inner: float, outer: float, inside: Callable[[float], bool]) -> float:
     return outer
 
 
-def _times_log(count: int, p: float) -> float:
+def _times_log(count: float, p: float) -> float:
     return 0.0 if count == 0 else (count * log(p) if p > 0.0 else -inf)

@@ -13,6 +13,9 @@ from typing import Any, Literal
 
 import msgspec
 
+FINAL = "final."
+"""Before a metric's id: of a pipeline's stage, the same of the whole request."""
+
 Phase = Literal["Pending", "Progressing", "Paused", "Healthy", "Degraded"]
 """Of a rollout, as Argo Rollouts names them: waiting to start; moving; waiting for somebody or something; done, the
 canary is the stable version; aborted or failed, the stable version has all traffic."""
@@ -68,6 +71,8 @@ class MetricSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     """Of latency (microseconds) or of an absolute error; 0 until it was frozen from the stable version."""
     tolerance: float = 1.0
     """The frozen threshold is the stable version's quantile times this."""
+    max: float | None = None
+    """A limit of the rate itself, as a service level objective sets one: the stable version's rate doesn't matter then."""
     options: dict[str, Any] = {}
 
 

@@ -159,10 +159,11 @@ def drift(
     Errors: NotFound for an endpoint that isn't known or has no reference, InvalidRequest for an empty window, ConfigError
     for a file that can't be read.
     """
+    from tidegate.metrics.descriptors.dispatch import describe
     from tidegate.storage.log.recent import snapshot
     from tidegate.storage.profiles import ProfileStore
 
-    found = snapshot(layout, endpoint)
+    found = snapshot(layout, endpoint, describe)
     end = time.time() if end is None else end
     start = end - window if start is None else start
     if start >= end:

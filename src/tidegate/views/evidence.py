@@ -132,7 +132,7 @@ def _of(
         canary=canary,
         stable=stable,
         now=now,
-        most=float(spec.options.get("max") or 0.0),
+        most=spec.max or 0.0,
     )
 
 

@@ -13,7 +13,7 @@ from typing import Literal
 import msgspec
 
 from tidegate.stats.sequences import rate_bounds
-from tidegate.types.rollouts import Decision, GuardrailView, MetricSpec, RolloutState
+from tidegate.types.rollouts import FINAL, Decision, GuardrailView, MetricSpec, RolloutState
 from tidegate.views.rollouts import RolloutView, short
 
 ALPHA = 0.05
@@ -28,6 +28,7 @@ MEASURES = {
     "disagreement": "mirrored requests that the two versions answer differently",
     "output": "the classes that are answered",
     "score": "a score between 0 and 1",
+    "wer": "wrong, missing and extra words, as a share of the label's, at most 1",
 }
 
 EVENTS = {
@@ -276,12 +277,17 @@ def meaning(spec: MetricSpec | None, threshold: float) -> str:
     """What is counted, and how it is judged. `threshold` is the frozen limit, 0 where there is none."""
     if spec is None:
         return ""
-    words = MEASURES.get(spec.measure, f"as {spec.measure} says")
+    bare = spec.measure.removeprefix(FINAL)
+    words = MEASURES.get(bare, f"as {bare} says")
+    if spec.measure.startswith(FINAL):
+        words = f"of the whole pipeline: {words}"
     if spec.measure == "latency" and (limit := spec.threshold or threshold):
         ms = limit / 1000
         words += f" ({ms:,.0f} ms)" if ms >= 100 else f" ({ms:.3g} ms)"
     if spec.source == "labels" and spec.maturation:
         words += f", {short(spec.maturation)} after the prediction"
+    if spec.max is not None:
+        words += f": at most {spec.max:.3g} of all"
     return words if spec.guardrail else f"{words}; a signal, it stops nothing"
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import polars as pl
 
 from tidegate.errors import NotFound
-from tidegate.stats.planning import units_needed
+from tidegate.stats.planning import units_below, units_needed
 from tidegate.storage.layout import Layout
 from tidegate.storage.log.recent import snapshot
 from tidegate.types.rollouts import MetricSpec, RolloutPlan, RolloutState, StepSpec
@@ -109,15 +109,24 @@ def _units(plan: RolloutPlan, step: StepSpec, rates: dict[str, float], share: fl
     if step.until_promoted:
         return 0, "waits for a person"
     units, why = step.min_units, "minUnits" if step.min_units else ""
-    if not step.proof:
+    if step.kind != "analysis":
         return units, why
     for spec in plan.metrics:
-        if not spec.guardrail or (spec.source == "paired") != paired:
+        if not spec.guardrail or (spec.source == "paired") != paired or not (step.proof or spec.max is not None):
             continue
         rate = rates[spec.name]
-        needed = units_needed(
-            spec.method, rate, rate, share if not paired else 0.5, spec.promote_ratio, spec.floor, plan.promote_alpha
-        )
+        if spec.max is not None:
+            needed = units_below(rate, spec.max, plan.promote_alpha)
+        else:
+            needed = units_needed(
+                spec.method,
+                rate,
+                rate,
+                share if not paired else 0.5,
+                spec.promote_ratio,
+                spec.floor,
+                plan.promote_alpha,
+            )
         if needed < 0:
             return -1, f"proof of {spec.name} can't be told in advance"
         if needed > units:

@@ -142,21 +142,20 @@ def read(
     custom: Sequence[str] = (),
     estimated: bool = True,
 ) -> QualityView:
-    """Of predictions made in [start, end). With `slice` in `by`: by each value of `segments` (columns), or, without any, the slices
-    where most is wrong. `step` (seconds) makes the course over time.
+    """Of predictions made in [start, end). A column in `by`, or `slice` for those of `segments`: by each of its values. With `slice`
+    and no column: the slices where most is wrong. `step` (seconds) makes the course over time.
 
-    Errors: NotFound for an unknown endpoint; InvalidRequest and ConfigError for a name that isn't known.
+    Errors: NotFound for an unknown endpoint; InvalidRequest for an empty window; ConfigError for a name that isn't known.
     """
     now = time.time()
     until = now if end is None else end
     if until <= start:
         raise InvalidRequest("the window is empty: its start must be before its end")
-    for name in by:
-        if name not in BY:
-            raise InvalidRequest(f"quality can't be told by {name!r}; use {' or '.join(BY)}")
+    named = [name for name in by if name not in BY]
+    columns = list(dict.fromkeys([*named, *(segments if "slice" in by else ())]))
     rules = options or FoundOut()
-    find = "slice" in by and not segments
-    whole = load(layout, endpoint, start, until, rules=rules, columns=segments, inputs=estimated or find)
+    find = "slice" in by and not columns
+    whole = load(layout, endpoint, start, until, rules=rules, columns=columns, inputs=estimated or find)
     if estimated and whole.rows.height:
         whole = estimates.with_past(layout, endpoint, whole, start, rules=rules)
     window = whole.rows.filter(_since(start))
@@ -191,11 +190,11 @@ def read(
                 view.points += _points(version, of_rows(whole, mine), start, until, step, made, custom, sent)
         elif step:
             view.points += _points(version, of_rows(whole, mine), start, until, step, [], custom, sent)
-        for column in segments if "slice" in by else ():
+        for column in columns:
             for value in mine[column].value_counts(sort=True)[column].head(VALUES).to_list():
                 where = pl.col(column).is_null() if value is None else pl.col(column) == value
-                named = f"{column} = {'missing' if value is None else value}"
-                of_value = _group(version, named, of_rows(whole, mine.filter(where)), young, custom, sent)
+                words = f"{column} = {'missing' if value is None else value}"
+                of_value = _group(version, words, of_rows(whole, mine.filter(where)), young, custom, sent)
                 _against(of_value, group)
                 view.groups.append(of_value)
     if find and roles is not None:

@@ -2,14 +2,17 @@
 
     log rows of callers' requests --sample over time--> columns of each input --candidate's signature--> ReplayRequest
 
-What the log has not (a dropped or hashed input) can't be replayed; that is said, never guessed.
+Pictures and recordings go as the bytes that they were: small ones are in the log, large ones in blobs/, read when they are sent.
+What the log has not (a dropped or hashed input, a payload that isn't kept) can't be replayed; that is said, never guessed.
 """
 
 from __future__ import annotations
 
+import base64
 import math
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -17,19 +20,35 @@ import polars as pl
 
 from tidegate.errors import InvalidRequest, NotFound
 from tidegate.plugins import nearest
+from tidegate.storage.blobs import REFERENCE, BlobStore
 from tidegate.storage.layout import Layout
 from tidegate.storage.log.columns import Column, ColumnBook
 from tidegate.storage.log.recent import snapshot
 from tidegate.types.inference import Signature, TensorSpec
 from tidegate.types.traffic import EndpointRoute, RoutingTable, VersionRoute
 
+DATA = "data:;base64,"
+"""Before an element in the log that is no text."""
+
 
 class ReplayRequest(msgspec.Struct, frozen=True):
-    """One logged request: the prediction id of its answer, when it came, and the body (v2 JSON) to send."""
+    """One logged request: the prediction id of its answer, when it came, and what to send: v2 JSON, behind it the bytes of tensors
+    that aren't text, as they are or where they lie."""
 
     prediction_id: str
     time: datetime
-    body: bytes
+    json: bytes
+    parts: list[bytes | Path] = []
+
+    @property
+    def body(self) -> bytes:
+        """Errors: OSError for a payload that has been removed since."""
+        return self.json + b"".join(part if isinstance(part, bytes) else part.read_bytes() for part in self.parts)
+
+    @property
+    def json_length(self) -> int:
+        """Bytes of its JSON where something follows, else 0."""
+        return len(self.json) if self.parts else 0
 
 
 class ReplaySet(msgspec.Struct, frozen=True):
@@ -59,9 +78,10 @@ def candidate(layout: Layout, endpoint: str, version: str) -> VersionRoute:
 
 
 def requests(
-    layout: Layout, endpoint: str, signature: Signature, *, since: datetime | None = None, limit: int = 10_000
-) -> ReplaySet:
-    """At most `limit` of the requests that callers made and that were answered, evenly spread over the window.
+    layout: Layout, endpoint: str, signature: Signature, *, since: datetime | None = None, limit: int = 10_000,
+    among: Collection[str] | None = None,
+) -> ReplaySet:  # fmt: skip
+    """At most `limit` of the requests that callers made and that were answered, evenly spread over the window; `among` these ids.
 
     Errors: NotFound where there is none; InvalidRequest where the log lacks an input of the candidate.
     """
@@ -72,6 +92,8 @@ def requests(
         rows = rows.filter(~pl.col("forced").fill_null(False))
     if since is not None:
         rows = rows.filter(pl.col("time") >= since)
+    if among is not None:
+        rows = rows.filter(pl.col("prediction_id").is_in(list(among)))
     ids = rows.filter(pl.col("row") == 0).select("prediction_id", "time").sort("time").collect()
     if ids.is_empty():
         raise NotFound(f"the log of {endpoint} has no answered request{' in that time' if since else ''}")
@@ -82,7 +104,7 @@ def requests(
     needed = sorted({column.name for columns in sources.values() for column in columns})
     frame = rows.filter(pl.col("prediction_id").is_in(chosen.implode())).select("prediction_id", "row", "time", *needed)
     table = frame.collect().sort("time", "prediction_id", "row")
-    made = list(_requests(table, signature, sources))
+    made = list(_requests(table, signature, sources, BlobStore(layout.blobs)))
     return ReplaySet([request for request in made if request is not None], ids.height, sum(r is None for r in made))
 
 
@@ -110,7 +132,7 @@ def _columns(book: ColumnBook, spec: TensorSpec, have: list[str]) -> list[Column
 
 
 def _requests(
-    table: pl.DataFrame, signature: Signature, sources: dict[str, list[Column]]
+    table: pl.DataFrame, signature: Signature, sources: dict[str, list[Column]], blobs: BlobStore
 ) -> Iterator[ReplayRequest | None]:
     ids = table["prediction_id"].to_list()
     times = table["time"].to_list()
@@ -119,22 +141,25 @@ def _requests(
     for end in range(1, len(ids) + 1):
         if end < len(ids) and ids[end] == ids[start]:
             continue
-        tensors = [_tensor(spec, sources[spec.name], values, start, end) for spec in signature.inputs]
+        tensors = [_tensor(spec, sources[spec.name], values, start, end, blobs) for spec in signature.inputs]
         if all(tensor is not None for tensor in tensors):
             sent = [tensor for tensor in tensors if tensor]
-            yield ReplayRequest(ids[start], times[start], msgspec.json.encode({"inputs": sent}))
+            parts = [part for tensor in sent for part in tensor.pop("raw", ())]
+            yield ReplayRequest(ids[start], times[start], msgspec.json.encode({"inputs": sent}), parts)
         else:
             yield None
         start = end
 
 
 def _tensor(
-    spec: TensorSpec, columns: list[Column], values: dict[str, list[Any]], start: int, end: int
+    spec: TensorSpec, columns: list[Column], values: dict[str, list[Any]], start: int, end: int, blobs: BlobStore
 ) -> dict[str, Any] | None:
     """One v2 input of the rows [start, end); {} for an optional one that isn't there, None where the log can't tell it."""
     if not columns:
         return {}
     cells = [values[column.name][start:end] for column in columns]
+    if any(value is None for cell in cells for value in cell) and columns[0].type.startswith("list<"):
+        return None  # too wide for the log
     if all(value is None for cell in cells for value in cell):
         # a float column of nothing but nulls is a request of nothing but missing numbers
         if spec.optional:
@@ -147,10 +172,30 @@ def _tensor(
         return None
     if any(isinstance(value, float) and math.isinf(value) for value in data):
         return None  # JSON has no word for it
-    if any(isinstance(value, str) and value.startswith(("blob:", "data:;base64,")) for value in data):
-        return None
     shape = _shape(spec, end - start, len(data))
-    return {"name": spec.name, "datatype": spec.datatype, "shape": shape, "data": data} if shape else None
+    if shape is None:
+        return None
+    head = {"name": spec.name, "datatype": spec.datatype, "shape": shape}
+    if not any(isinstance(value, str) and value.startswith(("blob:", DATA)) for value in data):
+        return {**head, "data": data}
+    raw: list[bytes | Path] = []
+    size = 0
+    for value in data:
+        part, length = _payload(value, blobs)
+        if isinstance(part, Path) and not part.exists():
+            return None
+        raw += [length.to_bytes(4, "little"), part]
+        size += 4 + length
+    return {**head, "parameters": {"binary_data_size": size}, "raw": raw}
+
+
+def _payload(value: str, blobs: BlobStore) -> tuple[bytes | Path, int]:
+    """One BYTES element as it was sent, or where it lies; and its length."""
+    blob = REFERENCE.fullmatch(value)
+    if blob is not None:
+        return blobs.path(blob[1]), int(blob[2])
+    data = base64.b64decode(value.removeprefix(DATA)) if value.startswith(DATA) else value.encode()
+    return data, len(data)
 
 
 def _shape(spec: TensorSpec, rows: int, items: int) -> list[int] | None:

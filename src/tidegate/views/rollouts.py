@@ -19,6 +19,7 @@ import msgspec
 from tidegate.errors import NotFound
 from tidegate.plugins import nearest
 from tidegate.stats import methods
+from tidegate.stats.sequences import against
 from tidegate.storage.layout import Layout
 from tidegate.storage.rollouts import RolloutStore
 from tidegate.types.rollouts import Batch, Decision, Example, Freeze, Judgement, MetricSpec, RolloutState, StepSpec
@@ -161,6 +162,8 @@ def course(spec: MetricSpec, batches: Sequence[Batch]) -> Course:
     Disagreement is a rate without anything to compare it with; it has no course.
     """
     found = Course(spec.name, [], [], [])
+    if spec.max is not None:
+        return _held_against(spec.max, found, batches)
     if spec.measure == "disagreement":
         return found
     margin = 0.0 if spec.method in ("rate", "paired") else spec.margin
@@ -176,6 +179,19 @@ def course(spec: MetricSpec, batches: Sequence[Batch]) -> Course:
         found.times.append(batch.time)
         found.harm.append(harm.log_e)
         found.safe.append(safe.log_e)
+    return found
+
+
+def _held_against(most: float, found: Course, batches: Sequence[Batch]) -> Course:
+    """The same of a rate with a limit of its own."""
+    bad = units = 0
+    for batch in together(batches, max(1, math.ceil(len(batches) / POINTS))):
+        bad += sum(batch.canary[1::2])
+        units += sum(batch.canary)
+        harm, safe = against(bad, units, most)
+        found.times.append(batch.time)
+        found.harm.append(harm)
+        found.safe.append(safe)
     return found
 
 

@@ -57,6 +57,7 @@ CALLS = {
     "monitors usefulness": "get /api/monitors/usefulness",
     "notify status": "get /api/notify",
     "notify test": "post /api/notify/test",
+    "pipeline explain": "get /api/endpoints/{endpoint}/pipeline",
     "quality": "get /api/endpoints/{endpoint}/quality",
     "review": "post /api/review/{queue}/claim",
     "rollout abort": "post /api/endpoints/{endpoint}/rollout/abort",
@@ -77,8 +78,8 @@ CALLS = {
     "version": "get /api/status",
 }
 NONE = {
-    "predict": GATEWAY, "loadtest": GATEWAY, "replay": GATEWAY,
-    "init": HERE, "models add": HERE, "demo": HERE, "demo search": HERE, "demo speech": HERE,
+    "predict": GATEWAY, "loadtest": GATEWAY, "replay": GATEWAY, "pipeline attribute": GATEWAY,
+    "init": HERE, "models add": HERE, "demo": HERE, "demo search": HERE, "demo speech": HERE, "demo recommender": HERE,
     "up": "starts what would answer", "down": "ends what would answer",
 }  # fmt: skip
 

@@ -70,7 +70,7 @@ def test_the_command_shows_and_tells_programs(folder: Path, capsys: pytest.Captu
     view = json.loads(shown)
     assert view["task"] == "binary" and view["groups"][0]["labels"] == 200
     code, shown = run(capsys, "--by", "colour")
-    assert code != 0 and "version or slice" in shown
+    assert code != 0 and "no column 'colour'" in shown and "x_1" in shown
     code, shown = run(capsys, "--window", "soon")
     assert code == 2 and "--window" in shown
     code, shown = run(capsys, "--slice", "x_9")

@@ -2,27 +2,34 @@
 
 from __future__ import annotations
 
+import base64
 import io
 from pathlib import Path
 
 import numpy as np
 import pytest
 import soundfile
-from tests.support.journal_maker import START, label, prediction, route, tensor, write
 
 from tidegate.config import parse_project
-from tidegate.demo.speech.cli import project
+from tidegate.demo.speech import project
+from tidegate.demo.speech.acts import asked
 from tidegate.demo.speech.clips import CONDITIONS, READ, SNR, Clip, heard, telephone
-from tidegate.demo.speech.judge import judge, words
-from tidegate.demo.speech.models import AFTER, BEFORE, PAUSE, WINDOW, Vad, tokens
-from tidegate.demo.speech.sound import LONGEST, RATE, TARGET, normalised, read, wav
+from tidegate.demo.speech.models import AFTER, BEFORE, PAUSE, WINDOW, Asr, Segmenter, Vad, tokens
+from tidegate.demo.speech.older import REQUIREMENTS, PocketSphinx, WebRtc
+from tidegate.demo.speech.sound import LONGEST, MOST, RATE, TARGET, normalised, read, wav
 from tidegate.errors import InvalidRequest
 from tidegate.metrics.descriptors.loudness import integrated
 from tidegate.runtimes.typed import read_annotations
-from tidegate.storage.layout import Layout
-from tidegate.types.inference import Signature, TensorSpec
+from tidegate.types.inference import TensorSpec
 
 TONE = (0.1 * np.sin(2 * np.pi * 440 * np.arange(RATE * 2) / RATE)).astype(np.float32)
+
+
+def header(frames: int) -> bytes:
+    """A WAV file that says it has so many samples, and has 16."""
+    whole = bytearray(file(np.zeros(16, np.float32)))
+    whole[40:44] = (2 * frames).to_bytes(4, "little")
+    return bytes(whole)
 
 
 def file(samples: np.ndarray, rate: int = RATE, subtype: str = "PCM_16", kind: str = "WAV") -> bytes:
@@ -39,8 +46,9 @@ def file(samples: np.ndarray, rate: int = RATE, subtype: str = "PCM_16", kind: s
         (file(np.stack([TONE] * 3, axis=1), kind="FLAC"), 2.0),
         (file(TONE, rate=44100), 2.0 * RATE / 44100),
         (file(TONE, rate=8000, kind="OGG", subtype="VORBIS"), 4.0),
+        (base64.b64encode(file(TONE)), 2.0),
     ],
-    ids=["wav", "8 bits", "3 channels", "44.1 kHz", "ogg"],
+    ids=["wav", "8 bits", "3 channels", "44.1 kHz", "ogg", "base64"],
 )
 def test_recordings_of_any_kind_become_mono_at_16_khz(data: bytes, seconds: float) -> None:
     found = read(data)
@@ -56,12 +64,39 @@ def test_recordings_of_any_kind_become_mono_at_16_khz(data: bytes, seconds: floa
         (b"not audio at all", "no recording that can be read"),
         (file(TONE)[:30], "no recording|is empty"),
         (file(np.zeros(0, np.float32)), "is empty"),
-        (file(np.zeros(int(100 * (LONGEST + 1))), rate=100), "minutes; send at most 10"),
+        (
+            file(np.zeros(int(4000 * (LONGEST + 6)), np.float32), rate=4000, subtype="PCM_U8"),
+            "10.1 minutes; send at most 10",
+        ),
+        (file(np.zeros((10, 1), np.float32), rate=100), "audio: 100 samples a second; send 4,000 to 192,000"),
+        (file(np.zeros((10, 1), np.float32), rate=2_000_000_011), "samples a second; send 4,000 to 192,000"),
+        (file(np.full(10, np.nan, np.float32), subtype="FLOAT"), "no numbers"),
     ],
+    ids=["empty", "no audio", "cut off", "no samples", "long", "few a second", "many a second", "NaN"],
 )
 def test_what_is_no_recording_is_refused_in_words(data: bytes, said: str) -> None:
     with pytest.raises(InvalidRequest, match=said):
         read(data)
+
+
+def test_a_header_that_promises_two_hours_gets_what_is_there() -> None:
+    assert len(read(header(7200 * RATE))) == 16
+
+
+def test_raw_samples_need_their_rate_and_are_what_a_file_of_them_is() -> None:
+    data = file(TONE)[44:]  # without the header
+    np.testing.assert_array_equal(read(data, rate=RATE), read(file(TONE)))
+    np.testing.assert_array_equal(read(b"data:;base64," + base64.b64encode(data), rate=RATE), read(file(TONE)))
+    assert len(read(data, rate=2 * RATE)) == len(TONE) // 2
+    for wrong, rate, said in (
+        (data[:-1], RATE, "two for each sample"),
+        (data, 10, "rate: 10 samples a second"),
+        (data, -RATE, "rate: -16,000 samples a second"),
+        (bytes(2 * (MOST + 1)), 192_000, "send at most 2.5, in parts"),
+        (b"", RATE, "is empty"),
+    ):
+        with pytest.raises(InvalidRequest, match=said):
+            read(wrong, rate=rate)
 
 
 @pytest.mark.parametrize("gain", [0.01, 0.1, 9.0])
@@ -107,33 +142,47 @@ def test_tokens_longer_than_127_bytes_have_two_bytes_of_length() -> None:
     assert tokens(bytes([2]) + b"ab" + bytes([128 + 300 % 128, 300 // 128]) + long + bytes([0])) == [b"ab", long, b""]
 
 
-def test_the_models_say_what_they_take(tmp_path: Path) -> None:
-    found = read_annotations(Vad("nowhere").predict, "Vad")
-    assert found.inputs == [TensorSpec("audio", "BYTES", [1], content="bytes")]
-    pipeline = parse_project(project(tmp_path)).endpoints["transcribe"].pipeline
-    assert [stage.stage for stage in pipeline] == ["vad", "asr", "transcript"]
+def test_the_older_and_the_newer_models_have_the_same_two_contracts(tmp_path: Path) -> None:
+    found = [
+        read_annotations(one.predict, "a model") for one in (Vad("nowhere"), WebRtc(), Asr("nowhere"), PocketSphinx())
+    ]
+    assert found[0] == found[1] and found[2] == found[3]
+    assert found[0].inputs == [
+        TensorSpec("audio", "BYTES", [1], content="bytes"),
+        TensorSpec("rate", "INT64", [1], optional=True),
+        TensorSpec("condition", "BYTES", [1], optional=True),
+    ]
+    (tmp_path / "older.txt").write_text(REQUIREMENTS)
+    made = parse_project(project.text(tmp_path, tmp_path / "older.txt"))
+    assert [stage.stage for stage in made.endpoints["transcribe"].pipeline] == ["vad", "asr", "transcript"]
+    assert made.endpoints["transcribe"].monitoring.profiles.segments == ["condition"]
     assert len(READ) == 9 and all(end > start for start, end, _ in READ)
 
 
-def test_word_errors_are_counted_over_all_words_of_a_condition(tmp_path: Path) -> None:
-    layout = Layout(tmp_path / ".tidegate")
-    names = {"text": "BYTES", "confidence": "FP64", "seconds": "FP64", "segments": "INT64"}
-    signature = Signature(
-        [TensorSpec("audio", "BYTES", [1])], [TensorSpec(name, kind, [-1]) for name, kind in names.items()]
-    )  # type: ignore[arg-type]
-    route(layout, {("m", "1"): signature})
+class Heard(Segmenter):
+    """Takes what is louder than a hundredth for speech."""
 
-    def answer(id: str, text: str, confidence: float | None) -> object:
-        outputs = [tensor("text", "BYTES", [1], [text]), tensor("confidence", "FP64", [1], [confidence]),
-                   tensor("seconds", "FP64", [1], [2.0]), tensor("segments", "INT64", [1], [1])]  # fmt: skip
-        return prediction([tensor("audio", "BYTES", [1], ["x"])], outputs, id=id, time=START)
+    def chances(self, samples: np.ndarray) -> list[float]:  # type: ignore[type-arg]
+        return [
+            float(np.abs(samples[at : at + WINDOW]).max() > 0.01) for at in range(0, len(samples) - WINDOW + 1, WINDOW)
+        ]
 
-    write(layout, [
-        answer("a", "It was the best of times.", 0.9), answer("b", "", None), answer("c", "Unasked for", 0.9),
-        label("a", "it was the worst of times"), label("b", "four more words here"),
-    ])  # fmt: skip
-    clip = Clip("clip 1", "clear", TONE, "")
-    lines = judge(layout, "loan", {"a": clip, "b": clip})
-    assert [line.clips for line in lines] == [2, 0, 0, 0]
-    assert (lines[0].words, lines[0].wer, lines[0].empty, lines[0].confidence) == (10, pytest.approx(0.5), 1, 0.9)
-    assert words("It's a well-known thing, isn't it?") == ["it's", "a", "well", "known", "thing", "isn't", "it"]
+
+def test_a_detector_gives_on_what_it_normalised_and_when_it_was_said() -> None:
+    quiet, silence = TONE * np.float32(0.1), np.zeros(RATE, np.float32)
+    sent = np.concatenate([silence, quiet, silence, quiet, silence])
+    given = asked(Clip("clip 1", "car noise", sent, ""))
+    assert given["condition"].tolist() == ["car noise"]
+    found = Heard().predict(**given)
+    np.testing.assert_allclose(found["start"], [1.0, 4.0], atol=BEFORE * WINDOW / RATE + 0.04)
+    np.testing.assert_allclose(found["end"] - found["start"], found["length"])
+    whole = normalised(read(wav(sent)))
+    for segment, start in zip(found["segment"], found["start"], strict=True):
+        part = read(bytes(segment))
+        at = round(float(start) * RATE)
+        np.testing.assert_allclose(part, whole[at : at + len(part)], atol=1 / 2**14)
+    raw = np.array([wav(sent)[44:]], object)
+    again = Heard().predict(raw, np.array([RATE]))
+    assert [bytes(one) for one in again["segment"]] == [bytes(one) for one in found["segment"]], (
+        "raw PCM is the same sound"
+    )

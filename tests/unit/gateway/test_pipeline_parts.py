@@ -90,6 +90,17 @@ def test_what_is_wrong_is_named(stages: str, said: str) -> None:
     assert said in str(caught.value)
 
 
+def test_only_a_stage_is_judged_on_the_whole() -> None:
+    analysis = "analysis: {templates: {whole: {metrics: [{name: heard, measure: final.error}]}}}\n"
+    judged = "strategy: {canary: {templates: [whole]}}"
+    stage = f"    - {{stage: vad, model: a, {judged}}}\n"
+    assert parse_project(analysis + FILE + stage).endpoints["t.vad"].strategy.canary is not None
+    with pytest.raises(
+        ConfigError, match="metric 'heard' is of a pipeline's whole request, and alone is no stage of one"
+    ):
+        parse_project(analysis + FILE + stage + f"  alone: {{model: a, split: {{'1': 100}}, {judged}}}\n")
+
+
 def test_a_pipeline_has_no_model_of_its_own() -> None:
     for extra, said in (("model: a", "belong to its stages"), ("assignment: {unit: input:x}", "header:NAME")):
         with pytest.raises(ConfigError, match=said):

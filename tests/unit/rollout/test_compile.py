@@ -79,7 +79,21 @@ def test_a_shadow_and_an_experiment_end_with_a_person() -> None:
         assert plan(strategy).steps[-1].until_promoted
     assert plan({"shadow": {"decisions": "human"}}).human
     limit = next(s for s in plan({"shadow": {"maxDisagreement": 0.1}}).metrics if s.measure == "disagreement")
-    assert limit.options["max"] == 0.1
+    assert limit.max == 0.1
+
+
+def test_an_absolute_limit_is_of_a_rate() -> None:
+    own = {
+        "templates": {
+            "slo": {"metrics": [{"name": "error", "max": 0.01}, {"name": "latency", "threshold": "300ms", "max": 0.05}]}
+        }
+    }
+    strategy = {"canary": {"templates": ["slo"], "steps": [{"setWeight": 10}]}}
+    metrics = plan(strategy, own).metrics
+    assert {spec.name: spec.max for spec in metrics if spec.max} == {"error": 0.01, "latency": 0.05}
+    own = {"templates": {"slo": {"metrics": [{"name": "score", "max": 0.01}]}}}
+    with pytest.raises(ConfigError, match=r"templates.slo.metrics.score.max: only a rate"):
+        plan(strategy, own)
 
 
 @pytest.mark.parametrize(

@@ -151,7 +151,7 @@ def test_pairs_are_judged_before_any_live_traffic() -> None:
 
 
 def test_disagreement_is_held_against_what_is_allowed() -> None:
-    spec = MetricSpec("disagreement", "disagreement", "paired", "paired", guardrail=False, options={"max": 0.05})
+    spec = MetricSpec("disagreement", "disagreement", "paired", "paired", guardrail=False, max=0.05)
     at = paired(plan(spec, steps=(StepSpec("setMirrorRoute"), StepSpec("analysis", min_units=10, max_duration=60.0))))
     little, much = Batch(1, 0.5, (990, 10, 0, 0), ()), Batch(1, 0.5, (900, 100, 0, 0), ())
     assert judged(at, ("disagreement", little)).outcome == "Successful"
@@ -160,6 +160,31 @@ def test_disagreement_is_held_against_what_is_allowed() -> None:
     guard = msgspec.structs.replace(spec, guardrail=True)
     strict = paired(plan(guard, steps=at.plan.steps))
     assert judged(strict, ("disagreement", much)).outcome == "Failed"
+
+
+def test_a_limit_of_its_own_is_all_that_a_rate_is_held_against() -> None:
+    spec = MetricSpec("error", "error", "rate", "live", max=0.02)
+    at = state(plan(spec))
+    worse = ("error", batch((995, 5), (9000, 0)))
+    found = judged(at, worse)
+    assert found.outcome == "Running", "worse than the stable version, which never fails, and within the limit"
+    (view,) = found.metrics
+    assert view.outcome == "Successful" and view.log_safe > log(1 / at.plan.promote_alpha) and view.log_harm == 0.0
+    bad = judged(at, ("error", batch((60, 8), (600, 80))))
+    assert bad.outcome == "Failed" and bad.metrics[0].log_harm >= log(1 / spec.alpha)
+    assert bad.message == "error: 8 of 68 units of version 2 were bad, surely more than the allowed 2.0%"
+
+
+def test_each_analysis_asks_for_proof_of_an_absolute_limit() -> None:
+    spec = MetricSpec("error", "error", "rate", "live", max=0.02)
+    steps = (StepSpec("setWeight", weight=10.0), StepSpec("analysis"), StepSpec("setWeight", weight=100.0))
+    at = state(plan(spec, steps=steps), step=1)
+    assert judged(at, units(100), ("error", batch((100, 0), (900, 0)))).message.startswith(
+        "waits for proof of error: about "
+    )
+    assert judged(at, units(1000), ("error", batch((1000, 0), (9000, 0)))).outcome == "Successful"
+    lost = judged(at, units(100), ("error", batch((97, 3), (900, 0)))).message
+    assert lost == "waits for proof of error: not in sight at the rates so far"
 
 
 def test_after_the_end_a_risen_rate_goes_back() -> None:

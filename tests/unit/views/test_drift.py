@@ -16,7 +16,9 @@ from tests.support.monitored import Endpoint
 from tidegate.api.app import build
 from tidegate.cli import run
 from tidegate.errors import InvalidRequest, NotFound
+from tidegate.ingest.cycle import Cycle
 from tidegate.storage.layout import Layout
+from tidegate.storage.options import LogOptions
 from tidegate.storage.state import StateStore
 from tidegate.views.drift import Options, drift, drift_of, drift_of_files
 from tidegate.views.drift_frames import compare
@@ -186,6 +188,21 @@ def records(rng, rows, shift, moment):
             )
         )
     return made
+
+
+def test_rows_that_ingest_has_yet_to_commit_are_described_like_the_others(layout: Layout):
+    route(layout, {("m", "1"): TABLE})
+
+    def told(day: int) -> list:
+        times = [START + int((day * DAY + number) * 1e9) for number in range(200)]
+        return [table([(40.0, f"left parcel {at} at the door of number {at % 97}", 3)] * 2, time=at) for at in times]
+
+    write(layout, told(0))
+    Cycle(layout, LogOptions()).run()
+    write(layout, told(1))
+    start = START / 1e9 + DAY - 1
+    found = outcomes(drift(layout, "loan", reference="previous", start=start, end=start + DAY))
+    assert "city_words" in found and "drifted" not in found.values()
 
 
 def test_an_endpoints_window_against_the_one_before_a_file_and_nothing(layout: Layout, tmp_path: Path):

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from journal_maker import event, label, prediction, route, tensor, write
 
-from tidegate.errors import InvalidRequest
+from tidegate.errors import ConfigError, InvalidRequest
 from tidegate.metrics.quality import estimates
 from tidegate.metrics.quality.rows import FoundOut
 from tidegate.storage.layout import Layout
@@ -90,7 +90,11 @@ def test_slices_and_versions_are_told_apart(layout: Layout) -> None:
     assert [group.rows for group in view.groups] == [400, 200, 200, 300, 150, 150]
     second = next(figure for figure in view.groups[3].figures if figure.metric == "quality.accuracy")
     assert second.outcome == "worse"
-    with pytest.raises(InvalidRequest, match="version or slice"):
+    same = read(layout, "loan", RULES, start=NOW - DAY, end=NOW, by=("version", "x_1"), estimated=False)
+    assert [(group.slice, group.rows) for group in same.groups] == [(group.slice, group.rows) for group in view.groups]
+    whole = read(layout, "loan", RULES, start=NOW - DAY, end=NOW, by=("x_1",), estimated=False)
+    assert [(group.slice, group.rows) for group in whole.groups] == [("", 700), ("x_1 = 0.0", 350), ("x_1 = 1.0", 350)]
+    with pytest.raises(ConfigError, match=r"no column 'colour'.*Known: x_0, x_1"):
         read(layout, "loan", RULES, start=0, by=("colour",))
 
 

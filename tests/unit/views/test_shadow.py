@@ -1,19 +1,24 @@
 """Two versions on the same requests, from a journal as gateways write it."""
 
+import base64
 from datetime import UTC, datetime, timedelta
 
+import msgspec
 import numpy as np
 import pytest
 from journal_maker import MATRIX, START, label, prediction, route, tensor, write
 
 from tidegate.errors import InvalidRequest, NotFound
 from tidegate.ingest.cycle import Cycle
+from tidegate.storage.blobs import BlobStore
 from tidegate.storage.layout import Layout
 from tidegate.storage.options import LogOptions
 from tidegate.types.inference import Signature, TensorSpec
 from tidegate.types.records import PredictionRecord
 from tidegate.views.replay import candidate, requests
 from tidegate.views.shadow import diff
+from tidegate.wire.codecs import codec
+from tidegate.wire.frames import HAS_HEADER_LENGTH
 
 SIGNATURE = Signature(
     kind="table",
@@ -179,6 +184,29 @@ def test_a_matrix_is_put_together_from_its_columns(layout: Layout) -> None:
     assert json.loads(request.body)["inputs"] == [
         {"name": "x", "datatype": "FP64", "shape": [2, 3], "data": [1.0, 2.0, 3.0, 4.0, 5.0, 6.0]}
     ]
+
+
+def test_pictures_go_as_the_bytes_they_were_and_are_left_out_where_not_kept(layout: Layout) -> None:
+    small, large, lost = b"\xff\xd8small", b"\xff\xd8" + bytes(70_000), b"\xff\xd9" + bytes(70_000)
+    signature = Signature([TensorSpec("photo", "BYTES", [-1], content="bytes")], [TensorSpec("predict", "INT64", [-1])])
+    route(layout, {("m", "1"): signature})
+    BlobStore(layout.blobs).put(large)
+    for batch in ([small, large], [lost]):
+        raw = b"".join(len(one).to_bytes(4, "little") + one for one in batch)
+        head = {
+            "name": "photo",
+            "datatype": "BYTES",
+            "shape": [len(batch)],
+            "parameters": {"binary_data_size": len(raw)},
+        }
+        request = msgspec.Raw(msgspec.json.encode({"inputs": [head]}))
+        outputs = [tensor("predict", "INT64", [len(batch)], [0] * len(batch))]
+        write(layout, [prediction(None, outputs, request=request, binary=base64.b64encode(raw).decode())])
+    found = requests(layout, "loan", signature)
+    assert (len(found.requests), found.skipped) == (1, 1)
+    (one,) = found.requests
+    again = codec("v2").decode(one.body, signature, json_length=one.json_length, flags=HAS_HEADER_LENGTH)
+    assert again.inputs["photo"].tolist() == [small, large]
 
 
 def test_few_of_many_are_spread_over_the_whole_time(layout: Layout) -> None:

@@ -1,8 +1,9 @@
-"""`tidegate demo scratches`: people look for scratches on phones, and a model takes over by degrees, as far as evidence allows.
+"""Scratches on phones: a task that people do, taken over by a model by degrees.
 
-pictures.py    phones with and without scratches, planted truth, any light (96x96)
-net.py         a small convolution net in NumPy: learning and answering
-model.py       the model as it is served: a file --> clean or scratched, how sure it is, where it looks
-inspectors.py  people with an error rate each and a delay, who answer what the queue gives them
-cli.py         train --> `tidegate up` --> human, shadow, assist, partial, full --> the light fails --> back to assist by itself
+phones.py   pictures with the truth planted: glare, smudges, dust, light; scratches on half of them
+net.py      a small convolution net in NumPy; train.py made weights.npz with it
+models.py   what Tidegate serves: picture files in; label, confidence and where it looks out
+people.py   inspectors who answer the queue
+acts.py     human -> shadow -> assist -> partial -> full, and back when the light goes
+cli.py      `tidegate demo scratches`
 """

@@ -1,137 +1,160 @@
-"""A small convolution net in NumPy: learning and answering by the same few lines, so that neither needs a framework.
+"""A small convolution net in NumPy: one file that trains it and one that runs it would disagree sooner or later, so it is one.
 
-    luma [n, 96, 96] -> 5x5 stride 2, ReLU, pool -> 3x3, ReLU, pool -> 3x3, ReLU -> maximum and mean of each channel -> logit [n]
+    pixels --grey, standardised--> conv 5x5 /2 --> [conv 3x3, half the size] x 3 --> maps [n, 12, 12, 48] --max and mean--> a logit
 
-Adam (Kingma & Ba 2015) on the cross-entropy, one cycle of the learning rate (Smith 2018); pictures are mirrored by chance. Arrays are
-[n, height, width, channels], so that a convolution is one matrix product over patches.
+Where it looks is its class activation map (Zhou et al. 2016): the maps weighted as the mean's part of the logit weights them.
+Convolutions are one matrix product a layer over patches (im2col); gradients are the same backwards.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-from numpy.lib.stride_tricks import sliding_window_view
 
 Floats = npt.NDArray[np.float32]
-Weights = dict[str, Floats]
 
-CHANNELS = (8, 16, 32)
-EPOCHS, BATCH, RATE = 10, 50, 6e-3
-MEAN, SCALE = 0.25, 0.2
-"""What a picture's luma is brought to about 0 and 1 by. Fixed: a picture's own would hide the light from the model."""
+LAYERS = ((5, 2, 1, 16), (3, 1, 16, 24), (3, 1, 24, 32), (3, 1, 32, 48))
+"""Of each convolution: side of its kernel, stride, channels in and out. Behind all but the first and last the size is halved."""
+POOLED = (False, True, True, False)
 
 
-def initial(seed: int) -> Weights:
-    """He's initialisation (2015)."""
-    rng = np.random.default_rng(seed)
-    found: Weights = {}
-    for number, (size, before, after) in enumerate(((5, 1, CHANNELS[0]), (3, *CHANNELS[:2]), (3, *CHANNELS[1:]))):
-        fan = size * size * before
-        found[f"w{number}"] = (rng.standard_normal((fan, after)) * np.sqrt(2 / fan)).astype(np.float32)
-        found[f"b{number}"] = np.zeros(after, np.float32)
-    found["w3"] = (rng.standard_normal((2 * CHANNELS[2], 1)) * 0.1).astype(np.float32)
-    found["b3"] = np.zeros(1, np.float32)
-    return found
+class Net:
+    """Its weights: a kernel matrix [side * side * in, out] and a bias a layer, then the head."""
+
+    def __init__(self, weights: Sequence[Floats]) -> None:
+        self.weights = list(weights)
+
+    @classmethod
+    def fresh(cls, seed: int) -> Net:
+        """Random weights (He et al. 2015)."""
+        rng = np.random.default_rng(seed)
+        made: list[Floats] = []
+        for side, _, inside, outside in LAYERS:
+            fan = side * side * inside
+            made += [rng.normal(0, np.sqrt(2 / fan), (fan, outside)).astype(np.float32), np.zeros(outside, np.float32)]
+        width = 2 * LAYERS[-1][3]
+        return cls([*made, rng.normal(0, 1 / np.sqrt(width), width).astype(np.float32), np.zeros(1, np.float32)])
+
+    @classmethod
+    def load(cls, path: Path) -> Net:
+        """From `save`. Errors: OSError."""
+        with np.load(path, allow_pickle=False) as file:
+            return cls([file[name].astype(np.float32) for name in sorted(file.files)])
+
+    def save(self, path: Path) -> None:
+        """Half precision: 50 kB."""
+        named: dict[str, Any] = {f"w{at:02}": one.astype(np.float16) for at, one in enumerate(self.weights)}
+        np.savez_compressed(path, **named)
+
+    def predict(self, pixels: npt.NDArray[np.uint8]) -> tuple[Floats, Floats]:
+        """The chance of a scratch [n], and where it looks [n, 12, 12], of uint8 [n, 96, 96, 3]."""
+        maps, _ = self._maps(prepared(pixels))
+        logits, _ = self._head(maps)
+        half = maps.shape[3]
+        return sigmoid(logits), np.asarray(maps @ self.weights[-2][half:], np.float32)
+
+    def step(self, pixels: Floats, truth: Floats) -> tuple[float, list[Floats]]:
+        """The mean log loss of prepared pixels, and its gradient by each weight."""
+        maps, kept = self._maps(pixels)
+        logits, argmax = self._head(maps)
+        chance = sigmoid(logits)
+        loss = float(-np.mean(np.log(np.where(truth > 0.5, chance, 1 - chance) + 1e-7)))
+        slope = ((chance - truth) / len(truth)).astype(np.float32)
+        n, height, width, channels = maps.shape
+        flat = maps.reshape(n, -1, channels)
+        pooled = np.concatenate([flat.max(1), flat.mean(1)], axis=1)
+        grads: list[Any] = [slope @ pooled, np.array([slope.sum()], np.float32)]
+        back = np.broadcast_to(slope[:, None, None] * self.weights[-2][channels:] / flat.shape[1], flat.shape).copy()
+        np.put_along_axis(
+            back, argmax[:, None],
+            np.take_along_axis(back, argmax[:, None], 1) + slope[:, None, None] * self.weights[-2][:channels], 1,
+        )  # fmt: skip
+        grad: Floats = np.asarray(back, np.float32).reshape(n, height, width, channels)
+        for at in reversed(range(len(LAYERS))):
+            side, stride, inside, _ = LAYERS[at]
+            patches, shape, active, chosen = kept[at]
+            if chosen is not None:
+                grad = _unpool(grad, chosen)
+            grad = grad * active
+            rows = grad.reshape(-1, grad.shape[-1])
+            grads = [patches.reshape(len(rows), -1).T @ rows, rows.sum(0), *grads]
+            if at:
+                spread = (rows @ self.weights[2 * at].T).reshape(*grad.shape[:3], side, side, inside)
+                grad = _gather(spread, shape, side, stride)
+        return loss, grads
+
+    def _maps(self, x: Floats) -> tuple[Floats, list[Any]]:
+        kept: list[Any] = []
+        for at, (side, stride, _, _) in enumerate(LAYERS):
+            patches = _patches(x, side, stride)
+            n, height, width = patches.shape[:3]
+            flat = patches.reshape(n * height * width, -1)
+            out = (flat @ self.weights[2 * at] + self.weights[2 * at + 1]).reshape(n, height, width, -1)
+            active = out > 0
+            out *= active
+            chosen = None
+            shape = x.shape
+            if POOLED[at]:
+                out, chosen = _pool(out)
+            kept.append((flat, shape, active, chosen))
+            x = out
+        return x, kept
+
+    def _head(self, maps: Floats) -> tuple[Floats, npt.NDArray[np.intp]]:
+        flat = maps.reshape(len(maps), -1, maps.shape[3])
+        pooled = np.concatenate([flat.max(1), flat.mean(1)], axis=1)
+        return pooled @ self.weights[-2] + self.weights[-1], flat.argmax(1)
 
 
-def logits(weights: Weights, luma: Floats) -> Floats:
-    """How far each of luma [n, 96, 96] (0 to 1) is on the side of a scratch: [n]."""
-    parts = [_forward(weights, luma[at : at + BATCH])[0] for at in range(0, len(luma), BATCH)]
-    return np.concatenate(parts) if parts else np.zeros(0, np.float32)
+def prepared(pixels: npt.NDArray[np.uint8]) -> Floats:
+    """Grey, about zero: [n, 96, 96, 1]. The same in training and in serving."""
+    grey = pixels.astype(np.float32) @ np.array([0.299, 0.587, 0.114], np.float32)
+    return (grey[..., None] - 60.0) / 40.0
 
 
-def train(luma: Floats, truth: npt.NDArray[np.bool_], seed: int) -> Weights:
-    """Learn `truth` [n] from luma [n, 96, 96]; the same weights for the same seed on the same machine."""
-    rng = np.random.default_rng(seed)
-    weights = initial(seed)
-    first = {name: np.zeros_like(value) for name, value in weights.items()}
-    second = {name: np.zeros_like(value) for name, value in weights.items()}
-    steps = EPOCHS * (len(luma) // BATCH)
-    step = 0
-    for _ in range(EPOCHS):
-        order = rng.permutation(len(luma))
-        for at in range(0, len(luma) - BATCH + 1, BATCH):
-            chosen = order[at : at + BATCH]
-            some = luma[chosen][:, :: rng.choice((-1, 1)), :: rng.choice((-1, 1))]
-            logit, kept = _forward(weights, some)
-            wrong = (1 / (1 + np.exp(-logit)) - truth[chosen]) / BATCH
-            step += 1
-            rate = RATE * min(step / (0.3 * steps), (steps - step + 1) / (0.7 * steps))
-            for name, slope in _backward(weights, kept, wrong.astype(np.float32)).items():
-                first[name] += 0.1 * (slope - first[name])
-                second[name] += 0.01 * (slope * slope - second[name])
-                unbiased = np.sqrt(second[name] / (1 - 0.99**step)) + 1e-8
-                weights[name] -= np.float32(rate) * (first[name] / (1 - 0.9**step)) / unbiased
-    return weights
+def sigmoid(logits: Floats) -> Floats:
+    """1 / (1 + exp(-x)), without overflow."""
+    return np.asarray(0.5 * (1 + np.tanh(0.5 * logits)), np.float32)
 
 
-def _forward(weights: Weights, luma: Floats) -> tuple[Floats, list[Any]]:
-    """Logits [n], and what the way back needs."""
-    kept: list[Any] = []
-    now = ((luma - MEAN) / SCALE).astype(np.float32)[..., None]
-    for number, (size, stride, pooled) in enumerate(((5, 2, True), (3, 1, True), (3, 1, False))):
-        patches = _patches(now, size, stride)
-        shape = now.shape
-        now = np.maximum(patches @ weights[f"w{number}"] + weights[f"b{number}"], 0)
-        kept.append((shape, patches, now))
-        if pooled:
-            n, h, w, c = now.shape
-            now = now.reshape(n, h // 2, 2, w // 2, 2, c).max((2, 4))
-        kept[-1] += (now,)
-    flat = now.reshape(len(now), -1, now.shape[-1])
-    ends = np.concatenate([flat.max(1), flat.mean(1)], axis=1)
-    kept.append((flat, ends))
-    return (ends @ weights["w3"] + weights["b3"])[:, 0], kept
+def _patches(x: Floats, side: int, stride: int) -> Floats:
+    """[n, h, w, side, side, c]: what lies under the kernel at each place; outside is 0."""
+    edge = side // 2
+    padded = np.pad(x, ((0, 0), (edge, edge), (edge, edge), (0, 0)))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, (side, side), axis=(1, 2))
+    return np.ascontiguousarray(windows[:, ::stride, ::stride].transpose(0, 1, 2, 4, 5, 3))
 
 
-def _backward(weights: Weights, kept: list[Any], wrong: Floats) -> Weights:
-    """Slopes of the loss by each weight; `wrong` [n] is the loss's slope by the logits."""
-    flat, ends = kept[-1]
-    found: Weights = {"w3": ends.T @ wrong[:, None], "b3": wrong.sum(keepdims=True)}
-    back = wrong[:, None] * weights["w3"].T
-    c = flat.shape[-1]
-    slope = np.repeat(back[:, None, c:] / flat.shape[1], flat.shape[1], axis=1)
-    best = flat.argmax(1)
-    n = np.arange(len(flat))[:, None]
-    slope[n, best, np.arange(c)] += back[:, :c]
-    slope = slope.reshape(kept[2][2].shape)
-    for number in (2, 1, 0):
-        shape, patches, made, pooled = kept[number]
-        if pooled is not made:
-            slope = _unpool(slope, made, pooled)
-        slope = slope * (made > 0)
-        rows = slope.reshape(-1, slope.shape[-1])
-        found[f"w{number}"] = patches.reshape(len(rows), -1).T @ rows
-        found[f"b{number}"] = rows.sum(0)
-        if number:
-            slope = _unpatch(slope @ weights[f"w{number}"].T, shape)
-    return found
+def _gather(spread: Floats, shape: tuple[int, ...], side: int, stride: int) -> Floats:
+    """The reverse of `_patches`: each place gets the sum of what it gave."""
+    edge = side // 2
+    n, height, width, channels = shape
+    out = np.zeros((n, height + 2 * edge, width + 2 * edge, channels), np.float32)
+    for y in range(side):
+        for x in range(side):
+            out[:, y : y + height : stride, x : x + width : stride] += spread[:, :, :, y, x]
+    return out[:, edge : edge + height, edge : edge + width]
 
 
-def _patches(x: Floats, size: int, stride: int) -> Floats:
-    """[n, h, w, c] -> [n, h / stride, w / stride, size * size * c], the border padded with zeros."""
-    side = size // 2
-    padded = np.pad(x, ((0, 0), (side, side), (side, side), (0, 0)))
-    found = sliding_window_view(padded, (size, size), axis=(1, 2))[:, ::stride, ::stride]  # type: ignore[call-overload]
-    return np.ascontiguousarray(found.transpose(0, 1, 2, 4, 5, 3)).reshape(*found.shape[:3], -1)
+def _pool(x: Floats) -> tuple[Floats, npt.NDArray[np.intp]]:
+    """The largest of each 2 x 2, and which it was."""
+    n, height, width, channels = x.shape
+    fours = (
+        x.reshape(n, height // 2, 2, width // 2, 2, channels)
+        .transpose(0, 1, 3, 5, 2, 4)
+        .reshape(n, height // 2, width // 2, channels, 4)
+    )
+    chosen = fours.argmax(-1)
+    return np.take_along_axis(fours, chosen[..., None], -1)[..., 0], chosen
 
 
-def _unpatch(slope: Floats, shape: tuple[int, ...]) -> Floats:
-    """The way back through 3x3 patches of stride 1."""
-    n, h, w, c = shape
-    parts = slope.reshape(n, h, w, 3, 3, c)
-    found = np.zeros((n, h + 2, w + 2, c), np.float32)
-    for dy in range(3):
-        for dx in range(3):
-            found[:, dy : dy + h, dx : dx + w] += parts[:, :, :, dy, dx]
-    return found[:, 1:-1, 1:-1]
-
-
-def _unpool(slope: Floats, made: Floats, pooled: Floats) -> Floats:
-    """The way back through a maximum of 2x2: to where it came from."""
-    n, h, w, c = made.shape
-    blocks = made.reshape(n, h // 2, 2, w // 2, 2, c)
-    from_here = blocks == pooled[:, :, None, :, None]
-    return (from_here * slope[:, :, None, :, None]).reshape(made.shape)
+def _unpool(grad: Floats, chosen: npt.NDArray[np.intp]) -> Floats:
+    n, height, width, channels = grad.shape
+    fours = np.zeros((n, height, width, channels, 4), np.float32)
+    np.put_along_axis(fours, chosen[..., None], grad[..., None], -1)
+    spread = fours.reshape(n, height, width, channels, 2, 2).transpose(0, 1, 4, 2, 5, 3)
+    return np.ascontiguousarray(spread.reshape(n, 2 * height, 2 * width, channels))

@@ -21,7 +21,7 @@ from tidegate.demo.project import MARK, PORTS
 from tidegate.demo.search import corpus, figures
 from tidegate.demo.search.drive import Done, Searchers
 from tidegate.demo.search.figures import Figures
-from tidegate.demo.search.server import Server, Shop
+from tidegate.demo.search.server import Shop, serve
 from tidegate.demo.system import System, free
 from tidegate.errors import ConfigError
 from tidegate.metrics.registry import shown
@@ -59,7 +59,7 @@ def run(
             with Client(system.http) as client:
                 shop = Shop(client, ENDPOINT, documents, lambda: figures.read(system.layout, ENDPOINT))
                 wanted = port if port is not None else PORT if free(PORT) else 0
-                with Server(shop, wanted) as page:
+                with serve(shop, wanted) as page:
                     if once:
                         return drive(page.url, shop, people, console, report)
                     console.print(

@@ -1,6 +1,7 @@
 """The two models, as a user writes them: Silero finds where somebody speaks, Moonshine writes down what is said.
 
-    Vad   audio BYTES [1]    -> segment BYTES [n], start, end, length FP32 [n] seconds      0 to n of each
+    Vad   audio BYTES [1], rate INT64 [1] (of raw PCM), condition BYTES [1] (a column to tell results apart by)
+                             -> segment BYTES [n], start, end, length FP32 [n] seconds      0 to n of each
     Asr   segment BYTES [n]  -> text BYTES [n], confidence FP32 [n]                 the mean probability of its words, 0 to 1
 
 Both run on ONNX Runtime alone. Silero keeps a state from window to window: 32 ms, with 4 ms of the window before in front of it.
@@ -8,6 +9,7 @@ Both run on ONNX Runtime alone. Silero keeps a state from window to window: 32 m
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
@@ -25,6 +27,8 @@ MOST = 300
 """Windows of one segment (9.6 s): the recogniser has learned no longer ones."""
 WORDS_A_SECOND = 6.5
 START, STOP = 1, 2
+FILE = np.zeros(1, np.int64)
+UNTOLD = np.array([""])
 
 
 class Segments(TypedDict):
@@ -43,33 +47,29 @@ class Texts(TypedDict):
     confidence: NDArray[np.float32]
 
 
-class Vad:
-    """`threshold`: how sure it must be that somebody speaks; what is quieter than it is lost."""
+class Segmenter(ABC):
+    """A recording -> what is said in it, cut at pauses. Who extends it tells how likely somebody speaks."""
 
-    def __init__(self, folder: str, threshold: float = 0.5) -> None:
-        self._file = Path(folder) / "silero_vad_16k_op15.onnx"
+    def __init__(self, threshold: float = 0.5) -> None:
         self._on, self._off = threshold, threshold - 0.15
 
-    def load(self) -> None:
-        self._session = session(self._file)
-
-    def predict(self, audio: Annotated[NDArray[np.bytes_], (1,)]) -> Segments:
-        samples = normalised(read(bytes(audio[0])))
+    def predict(
+        self,
+        audio: Annotated[NDArray[np.bytes_], (1,)],
+        rate: Annotated[NDArray[np.int64], (1,)] = FILE,
+        condition: Annotated[NDArray[np.str_], (1,)] = UNTOLD,
+    ) -> Segments:
+        """`condition` changes nothing here: it is in the log, and so a column to tell quality by."""
+        samples = normalised(read(bytes(audio[0]), int(rate[0])))
         spans = self.spans(self.chances(samples), len(samples))
         parts = np.empty(len(spans), object)
         parts[:] = [wav(samples[start:end]) for start, end in spans]
         start, end = (np.array([span[side] / RATE for span in spans], np.float32) for side in (0, 1))
         return {"segment": parts, "start": start, "end": end, "length": end - start}
 
+    @abstractmethod
     def chances(self, samples: Samples) -> list[float]:
-        """How likely somebody speaks, a window."""
-        state, before, found = np.zeros((2, 1, 128), np.float32), np.zeros((1, CONTEXT), np.float32), []
-        for at in range(0, len(samples) - WINDOW + 1, WINDOW):
-            window = np.concatenate([before, samples[None, at : at + WINDOW]], axis=1)
-            chance, state = self._session.run(None, {"input": window, "state": state, "sr": np.array(RATE, np.int64)})
-            before = window[:, -CONTEXT:]
-            found.append(float(chance[0, 0]))
-        return found
+        """How likely somebody speaks, 0 to 1, for each WINDOW of samples."""
 
     def spans(self, chances: list[float], length: int) -> list[tuple[int, int]]:
         """Where segments begin and end, in samples."""
@@ -85,6 +85,26 @@ class Vad:
                 found.append((since * WINDOW, min((place - quiet + AFTER) * WINDOW, length)))
                 since = -1
         return [*found, (since * WINDOW, length)] if since >= 0 else found
+
+
+class Vad(Segmenter):
+    """`threshold`: how sure it must be that somebody speaks; what is quieter than it is lost."""
+
+    def __init__(self, folder: str, threshold: float = 0.5) -> None:
+        super().__init__(threshold)
+        self._file = Path(folder) / "silero_vad_16k_op15.onnx"
+
+    def load(self) -> None:
+        self._session = session(self._file)
+
+    def chances(self, samples: Samples) -> list[float]:
+        state, before, found = np.zeros((2, 1, 128), np.float32), np.zeros((1, CONTEXT), np.float32), []
+        for at in range(0, len(samples) - WINDOW + 1, WINDOW):
+            window = np.concatenate([before, samples[None, at : at + WINDOW]], axis=1)
+            chance, state = self._session.run(None, {"input": window, "state": state, "sr": np.array(RATE, np.int64)})
+            before = window[:, -CONTEXT:]
+            found.append(float(chance[0, 0]))
+        return found
 
 
 class Asr:

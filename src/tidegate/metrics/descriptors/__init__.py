@@ -1,6 +1,6 @@
-"""What is told of payloads that are more than a number or a category: texts, images, sounds, embeddings and tensors.
+"""What is told of payloads that are more than a number or a category: texts, images, sounds, embeddings, tensors and lists.
 
-    ingest --Payload (one tensor of a batch)--> dispatch.describe --which kind?--> text | image | audio | tensor
+    ingest --Payload (one tensor of a batch)--> dispatch.describe --which kind?--> text | image | audio | tensor | items
                                                                                         |
                                         columns C_length, C_brightness ... of the log <-'
 
@@ -13,4 +13,5 @@ BUILTIN: dict[str, str] = {
     "image": "tidegate.metrics.descriptors.image:Image",
     "audio": "tidegate.metrics.descriptors.audio:Audio",
     "tensor": "tidegate.metrics.descriptors.tensor:Tensor",
+    "items": "tidegate.metrics.descriptors.items:Items",
 }

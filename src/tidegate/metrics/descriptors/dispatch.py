@@ -6,9 +6,10 @@
     numbers [rows, H, W], [rows, H, W, C] or [rows, C, H, W], of an image's proportions -> image, and tensor
             [rows, samples], a rate known              -> audio
             wide, or of free length                    -> tensor
+    outputs [rows, items], any number of items         -> items
 
 A tensor that was taken for something stays so (Payload.known): an image that is cut off is an image that can't be read,
-no text. Of outputs, only texts are described.
+no text. Of outputs, only texts and lists are described.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ import numpy as np
 from tidegate.metrics.base import Descriptor
 from tidegate.metrics.descriptors.audio import Clip
 from tidegate.metrics.descriptors.payloads import content, kind_of_bytes
+from tidegate.storage.log.columns import MAX_WIDTH
 from tidegate.storage.log.describe import Payload
 from tidegate.wire.tensors import Array
 
@@ -64,7 +66,9 @@ def _kinds(payload: Payload) -> tuple[str, ...]:
             return ()
         kind = _remembered(payload.known) or _of_texts(array.reshape(-1)[:LOOKED_AT].tolist())
         return (kind,) if kind == "text" or payload.side == "input" else ()
-    if payload.side == "output" or array.dtype.kind not in "iufb":
+    if payload.side == "output":
+        return ("items",) if array.ndim == 2 and array.dtype.kind in "iuf" and array.shape[1] <= MAX_WIDTH else ()
+    if array.dtype.kind not in "iufb":
         return ()
     if array.ndim > 2 and (SIGNS["image"] in payload.known or looks_like_image(array)):
         return ("image", "tensor")

@@ -17,6 +17,7 @@ BUILTIN = {
     "quality.rmse": "tidegate.metrics.quality.rmse:RootMeanSquaredError",
     "quality.r2": "tidegate.metrics.quality.r2:R2",
     "quality.wer": "tidegate.metrics.quality.wer:WordErrorRate",
+    "quality.spoken_wer": "tidegate.metrics.quality.spoken_wer:SpokenWordErrorRate",
     "quality.cer": "tidegate.metrics.quality.cer:CharacterErrorRate",
     "quality.precision_at_k": "tidegate.metrics.quality.precision_at_k:PrecisionAtK",
     "quality.ndcg": "tidegate.metrics.quality.ndcg:Ndcg",

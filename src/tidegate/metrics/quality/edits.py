@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 
 from tidegate.metrics.base import Labelled
-from tidegate.stats.intervals import bootstrap
+from tidegate.stats.intervals import Floats, bootstrap
 from tidegate.types.monitoring import Value
 
 
@@ -31,14 +31,20 @@ def distance(one: Sequence[str], other: Sequence[str]) -> int:
     return int(row[-1])
 
 
-def error_rate(rows: Labelled, cut: Callable[[str], Sequence[str]]) -> Value | None:
-    """Edits / length of the labels, over all rows together; None where the labels are all empty."""
-    edits = np.empty((len(rows), 2))
+def edits(rows: Labelled, cut: Callable[[str], Sequence[str]]) -> Floats:
+    """[n, 2]: edits of each row, and the length of its label."""
+    found = np.empty((len(rows), 2))
     for index, (truth, answer) in enumerate(zip(rows.truth.tolist(), rows.answer.tolist(), strict=True)):
         right, given = cut(str(truth)), cut("" if answer is None else str(answer))
-        edits[index] = distance(right, given), len(right)
-    total = edits.sum(axis=0) if len(edits) else np.zeros(2)
+        found[index] = distance(right, given), len(right)
+    return found
+
+
+def error_rate(rows: Labelled, cut: Callable[[str], Sequence[str]]) -> Value | None:
+    """Edits / length of the labels, over all rows together; None where the labels are all empty."""
+    found = edits(rows, cut)
+    total = found.sum(axis=0) if len(found) else np.zeros(2)
     if not total[1]:
         return None
-    low, high = bootstrap(edits, lambda sums: sums[:, 0] / sums[:, 1])
+    low, high = bootstrap(found, lambda sums: sums[:, 0] / sums[:, 1])
     return Value(float(total[0] / total[1]), len(rows), low, high)

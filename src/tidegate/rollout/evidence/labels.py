@@ -5,13 +5,15 @@
 
 Why maturation: to count labels as they arrive favours the arm whose bad cases are labelled sooner. A label that comes later than the
 maturation time doesn't count. Of a request with several rows the first counts: its rows share an arm.
+
+Of a pipeline's stage, `final.` metrics count the whole request by the arm of the stage's (first) call for it: `part_of` leads there.
 """
 
 from __future__ import annotations
 
 import threading
 import time
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from tidegate.rollout.evidence.measures import BINS, bin_of
@@ -20,12 +22,14 @@ from tidegate.rollout.evidence.stage import Stage, tag
 from tidegate.rollout.judge import LABELS
 from tidegate.routing.assign import exactly
 from tidegate.storage.layout import Layout
-from tidegate.types.rollouts import Batch, MetricSpec, RolloutState
+from tidegate.types.rollouts import FINAL, Batch, MetricSpec, RolloutState
 
 if TYPE_CHECKING:
     import polars as pl
 
 OFTEN, SELDOM = 1.0, 60.0
+REQUEST = timedelta(days=1)
+"""The longest that a request may take: the whole begins at most so long before its stages."""
 FREEZE = 200
 """Labelled answers of the stable version that the limit of an absolute error is frozen from."""
 
@@ -37,6 +41,8 @@ class Labels:
         self._layout = layout
         self._state = state
         self._specs = [spec for spec in state.plan.metrics if spec.source == "labels"]
+        self._measures = [_parted(spec.measure) for spec in self._specs]
+        self._final = any(side for side, _ in self._measures)
         self._maturation = max((spec.maturation for spec in self._specs), default=0.0)
         self._seen: set[str] | None = None
         self._new: set[str] = set()
@@ -88,54 +94,66 @@ class Labels:
         self.error = ""
         self._found = (until, batches)
 
-    def _rows(self, since: float, until: float) -> tuple[pl.DataFrame, list[str]]:
-        """Predictions of this rollout in their order, with their labels; and which columns are outputs."""
+    def _rows(self, since: float, until: float) -> tuple[pl.DataFrame, dict[str, list[str]]]:
+        """Predictions of this rollout in their order, with their labels, and what became of the whole in columns `final.`; which
+        columns are outputs, of each of the two."""
+        import polars as pl
+
+        start, end = (datetime.fromtimestamp(moment, UTC) for moment in (since, until))
+        rows, outputs = self._told(self._state.endpoint, "")
+        mine = (
+            (pl.col("time") > start)
+            & (pl.col("time") <= end)
+            & pl.col("assignment").fill_null("").str.starts_with(f"{self._state.id}.")
+        )
+        rows = rows.filter(mine)
+        if not self._final:
+            rows = rows.filter(pl.col("status") == 200)
+            return rows.drop("prediction_id", "part_of").sort("time").collect(), {"": outputs}
+        whole, of_whole = self._told(self._state.endpoint.rpartition(".")[0], FINAL)
+        whole = whole.filter(pl.col("time").is_between(start - REQUEST, end)).drop(
+            "time", "assignment", "role", "unit", "fallback_of", "part_of"
+        )
+        named = whole.rename(lambda name: "part_of" if name == "prediction_id" else FINAL + name)
+        rows = rows.sort("time").with_columns(pl.col("part_of").is_first_distinct().alias("first"))
+        found = rows.join(named, "part_of", "left", maintain_order="left").drop("prediction_id", "part_of").collect()
+        return found, {"": outputs, FINAL: of_whole}
+
+    def _told(self, endpoint: str, side: str) -> tuple[pl.LazyFrame, list[str]]:
+        """Requests of an endpoint, with their label and when each event was first heard; and which columns are outputs."""
         import polars as pl
 
         from tidegate.storage.log.recent import snapshot
 
-        start, end = (datetime.fromtimestamp(moment, UTC) for moment in (since, until))
-        found = snapshot(self._layout, self._state.endpoint)
-        outputs = [column.name for column in found.book.columns if column.side == "output" and not column.of]
+        found = snapshot(self._layout, endpoint)
         rows = found.labelled()
-        mine = (
-            (pl.col("time") > start)
-            & (pl.col("time") <= end)
-            & (pl.col("row") == 0)
-            & (pl.col("status") == 200)
-            & pl.col("mirror_of").is_null()
-            & pl.col("assignment").fill_null("").str.starts_with(f"{self._state.id}.")
-        )
         there = set(rows.collect_schema().names())
-        outputs = [name for name in outputs if name in there]
-        needed = ["time", "assignment", "role", "unit", "fallback_of", "label", "label_text", "label_time"]
-        events = sorted({EVENTS[spec.measure][0] for spec in self._specs if spec.measure in EVENTS})
-        chosen = rows.filter(mine)
+        known = [column.name for column in found.book.columns if column.side == "output" and not column.of]
+        outputs = [name for name in known if name in there]
+        rows = rows.filter((pl.col("row") == 0) & pl.col("mirror_of").is_null())
+        events = sorted(
+            {EVENTS[measure][0] for where, measure in self._measures if where == side and measure in EVENTS}
+        )
         for name in events:
             heard = found.feedback.filter((pl.col("type") == "event") & (pl.col("name") == name))
             first = heard.group_by("prediction_id").agg(pl.col("received").min().alias(f"event:{name}"))
-            chosen = chosen.join(first, on="prediction_id", how="left")
-        needed += [f"event:{name}" for name in events]
-        return chosen.select([*needed, *outputs]).sort("time").collect(), outputs
+            rows = rows.join(first, on="prediction_id", how="left")
+        needed = ["prediction_id", "part_of", "time", "assignment", "role", "unit", "fallback_of", "status"]
+        needed += ["label", "label_text", "label_time", *(f"event:{name}" for name in events)]
+        return rows.select([*needed, *outputs]), outputs
 
-    def _count(self, rows: pl.DataFrame, outputs: list[str]) -> dict[str, list[Batch]]:
+    def _count(self, rows: pl.DataFrame, outputs: dict[str, list[str]]) -> dict[str, list[Batch]]:
         import polars as pl
 
         plan = self._state.plan
         counts: dict[tuple[str, int, float], tuple[list[int], list[int]]] = {}
         if not rows.height:
             return {}
-        deadline = pl.duration(microseconds=int(self._maturation * 1e6))
-        known = rows["label"].is_not_null() | rows["label_text"].is_not_null()
-        in_time = rows.select((pl.col("label_time") <= pl.col("time") + deadline).fill_null(False)).to_series()
-        labelled = (known & in_time).to_list()
-        heard = [name for name in rows.columns if name.startswith("event:")]
-        happened = [(pl.col(name) <= pl.col("time") + deadline).fill_null(False).alias(name) for name in heard]
-        kept = ["assignment", "role", "unit", "fallback_of", "label", "label_text"]
-        table = rows.select([*kept, *happened, *outputs]).to_dicts()
-        only_events = all(spec.measure in EVENTS for spec in self._specs)
+        deadline = pl.col("time") + pl.duration(microseconds=int(self._maturation * 1e6))
+        in_time = [name for name in rows.columns if name.endswith("label_time") or "event:" in name]
+        table = rows.with_columns((pl.col(name) <= deadline).fill_null(False) for name in in_time).to_dicts()
         stages: dict[float, Stage] = {}
-        for row, has in zip(table, labelled, strict=True):
+        for row in table:
             where = tag(row["assignment"])
             if where is None or not 0 < where.weight < 100:
                 continue
@@ -149,21 +167,35 @@ class Labels:
                 continue
             canary = row["role"] == "canary" or bool(row["fallback_of"])
             share = stage.share(unit)
-            for spec in self._specs:
-                if spec.measure in EVENTS:  # every matured prediction counts: that nothing came says something too
-                    event, bad = EVENTS[spec.measure]
-                    _add(counts, (spec.name, where.step, share), 2, int(row[f"event:{event}"] == bad), canary)
-            if not has or only_events:
-                continue
-            _add(counts, (LABELS, where.step, share), 1, 0, canary)
-            for spec in self._specs:
-                if spec.measure in EVENTS:
+            labelled = False
+            for spec, (side, measure) in zip(self._specs, self._measures, strict=True):
+                if side and not row["first"]:
                     continue
-                category = self._category(spec, row, outputs, canary)
+                status = row[side + "status"]
+                if measure == "error":
+                    if status is not None and not 400 < status < 500:
+                        _add(counts, (spec.name, where.step, share), 2, int(status >= 400), canary)
+                    continue
+                if status != 200:
+                    continue
+                if measure in EVENTS:  # every matured prediction counts: that nothing came says something too
+                    event, bad = EVENTS[measure]
+                    heard = row[f"{side}event:{event}"]
+                    _add(counts, (spec.name, where.step, share), 2, int(heard == bad), canary)
+                    continue
+                told = row
+                if side:
+                    told = {name.removeprefix(side): value for name, value in row.items() if name.startswith(side)}
+                if not told["label_time"] or (told["label"] is None and told["label_text"] is None):
+                    continue
+                labelled = True
+                category = self._category(spec, told, outputs[side], canary)
                 if category is not None:
                     _add(
                         counts, (spec.name, where.step, share), BINS if spec.method == "score" else 2, category, canary
                     )
+            if labelled:
+                _add(counts, (LABELS, where.step, share), 1, 0, canary)
         batches: dict[str, list[Batch]] = {}
         wall = time.time()
         for (name, step, share), (ours, theirs) in counts.items():
@@ -193,7 +225,7 @@ class Labels:
         truth = row["label"] if row["label"] is not None else row["label_text"]
         answer = {name: row[name] for name in outputs if row[name] is not None}
         if spec.method == "score":
-            score = brier(answer, truth)
+            score = words_wrong(answer, truth) if _parted(spec.measure)[1] == "wer" else brier(answer, truth)
             return None if score is None else bin_of(score)
         wrong = is_wrong(answer, truth)
         if wrong is not None:
@@ -254,6 +286,24 @@ def brier(answer: dict[str, Any], truth: Any) -> float | None:
         if 0.0 <= score <= 1.0:
             return (float(truth) - score) ** 2
     return None
+
+
+def words_wrong(answer: dict[str, Any], truth: Any) -> float | None:
+    """Word error rate of the first text that was answered, at most 1.
+
+    >>> words_wrong({"text": "the tide", "confidence": 0.9}, "the high tide turns"), words_wrong({"y": 1.0}, "the tide")
+    (0.5, None)
+    """
+    from tidegate.metrics.quality.edits import distance
+
+    text = next((value for value in answer.values() if isinstance(value, str)), None)
+    words = str(truth).split()
+    return None if text is None or not words else min(distance(words, text.split()) / len(words), 1.0)
+
+
+def _parted(measure: str) -> tuple[str, str]:
+    """Whose it is (`final.` of the whole, else empty), and what is counted."""
+    return (FINAL, measure.removeprefix(FINAL)) if measure.startswith(FINAL) else ("", measure)
 
 
 def _are_probabilities(scores: dict[str, float]) -> bool:

@@ -6,6 +6,7 @@
     output.share.COLUMN=VALUE                                 --> the answer is this class
     input.out_of_range.COLUMN, output.out_of_range.COLUMN     --> outside options {low, high}
     behaviour.EVENT                                           --> the event came within the maturation time
+    final.METRIC                                              --> of a pipeline's stage: the same of the whole request
 
 A metric of a window (a mean, an AUC) has no value of one unit, and is no measure of a rollout.
 """
@@ -22,10 +23,11 @@ import orjson
 
 from tidegate.rollout.evidence.outputs import tensors
 from tidegate.rollout.evidence.tail import Line
+from tidegate.types.rollouts import FINAL
 
 SAME = {
     "software.errors": "error", "software.timeouts": "timeout", "output.null": "null", "quality.accuracy": "wrong",
-    "quality.log_loss": "score",
+    "quality.log_loss": "score", "quality.wer": "wer",
 }  # fmt: skip
 
 EVENTS = {
@@ -34,9 +36,12 @@ EVENTS = {
 }  # fmt: skip
 """Metric -> the event, and whether it is bad that it comes (or that it doesn't)."""
 
+_FINAL = ("error", "wrong", "score", "wer")
+"""What can be counted of a whole request, besides events."""
+
 PATTERNS = (
     "software.latency.pNN", "input.missing.COLUMN", "output.missing.COLUMN", "output.share.COLUMN=VALUE",
-    "input.out_of_range.COLUMN", "output.out_of_range.COLUMN",
+    "input.out_of_range.COLUMN", "output.out_of_range.COLUMN", "final.error", "final.quality.METRIC", "final.behaviour.EVENT",
 )  # fmt: skip
 KNOWN = (*SAME, *EVENTS, *PATTERNS)
 
@@ -58,7 +63,13 @@ def lookup(id: str) -> Known | None:
 
     >>> lookup("software.latency.p95"), lookup("behaviour.redo").source, lookup("quality.auc")
     (Known(measure='latency', source='live', quantile=0.95), 'labels', None)
+    >>> lookup("final.quality.accuracy").measure, lookup("final.latency")
+    ('final.wrong', None)
     """
+    if id.startswith(FINAL):
+        whole = id.removeprefix(FINAL)
+        measure = SAME.get(whole, whole)
+        return Known(FINAL + measure, "labels") if measure in _FINAL or measure in EVENTS else None
     if id in SAME:
         return Known(SAME[id], "labels" if id.startswith("quality.") else "live")
     if id in EVENTS:

@@ -250,7 +250,7 @@ def _describable(tensor: Tensor) -> bool:
     array = tensor.array
     if array.dtype.kind == "O" or array.ndim > 2:
         return bool(array.size)
-    return array.ndim == 2 and bool(array.size) and (not tensor.fixed or array.shape[1] > MAX_WIDTH)
+    return array.ndim == 2 and len(array) > 0 and (not tensor.fixed or array.shape[1] > MAX_WIDTH)
 
 
 def _rate_among(inputs: dict[str, Tensor]) -> float:

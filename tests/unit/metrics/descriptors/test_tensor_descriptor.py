@@ -35,6 +35,12 @@ def test_huge_values_do_not_overflow() -> None:
     assert Tensor().describe([np.array([3e38, np.inf], np.float32)])["norm"][0] == pytest.approx(3e38, rel=1e-6)
 
 
+def test_lists_among_the_outputs_are_counted() -> None:
+    lists = np.array([[1.0, 4.0], [np.nan, 3.0]])
+    assert describe(Payload("output", "length", lists)) == {"count": [2, 2], "mean": [2.5, 3.0]}
+    assert describe(Payload("output", "length", np.zeros((3, 0), np.int64))) == {"count": [0] * 3, "mean": [None] * 3}
+
+
 def test_of_outputs_tensors_are_not_described() -> None:
     assert describe(Payload("output", "embedding", np.zeros((2, 768)))) == {}
     assert describe(Payload("input", "embedding", np.zeros((2, 768))))["shape"] == ["768"] * 2

@@ -104,6 +104,14 @@ def test_texts_as_jiwer_has_them() -> None:
     truth, answer = rows.truth.tolist(), rows.answer.tolist()
     assert value("quality.wer", rows) == pytest.approx(jiwer.wer(truth, answer)) == 7 / 15
     assert value("quality.cer", rows) == pytest.approx(jiwer.cer(truth, answer))
+    said = Labelled(
+        "text",
+        np.array(["it wasn't well known to us", "y"], object),
+        np.array(["It wasn\u2019t well-known; to *us*!", None], object),
+    )
+    assert value("quality.spoken_wer", said) == pytest.approx(1 / 7), (
+        "case and punctuation aren't said; no answer is none"
+    )
     assert distance("", "abc") == 3 and distance("abc", "abc") == 0 and distance("ab", "ba") == 2
     for _ in range(50):
         one, other = ("".join(RNG.choice(list("abc"), RNG.integers(1, 9))) for _ in range(2))

@@ -10,6 +10,7 @@ import msgspec
 import pytest
 from tests.support import journal_maker
 from tests.support.evidence_maker import SECOND, Worker, plan, state
+from tests.support.journal_maker import tensor
 
 from tidegate.rollout.evidence.labels import Labels
 from tidegate.rollout.judge import LABELS
@@ -100,6 +101,45 @@ def test_events_count_for_every_prediction_that_has_matured(layout: Layout) -> N
     clicks = msgspec.structs.replace(spec, name="click", measure="behaviour.click")
     (click,) = look(made(layout, clicks))["click"]
     assert (click.canary, click.stable) == ((1, 2), (0, 2)), "bad is that nobody clicked"
+
+
+def test_a_stage_is_judged_on_what_became_of_the_whole(layout: Layout) -> None:
+    journal_maker.route(layout, {("m", "1"): SIGNATURE, ("m", "2"): SIGNATURE}, ["e", "p", "p.e"])
+    story = Story(layout)
+
+    def ask(said: str, label: str | None, *, canary: bool, status: int = 200, calls: int = 1) -> None:
+        when = story.now - 100 * SECOND
+        whole = story.worker.call()
+        for _ in range(calls):
+            story.tell(100, 1, None, canary=canary, endpoint="p.e", part_of=whole)
+        body, outputs = {"inputs": [tensor("audio", "BYTES", [1], ["..."])]}, [tensor("text", "BYTES", [1], [said])]
+        story.worker.line(
+            whole, time=when - SECOND, endpoint="p", model="p", version="e:1", assignment="", status=status,
+            request=msgspec.Raw(msgspec.json.encode(body)), outputs=msgspec.Raw(msgspec.json.encode(outputs)),
+        )  # fmt: skip
+        if label is not None:
+            story.worker.feedback(whole, endpoint="p", value=label, time=when + SECOND, received=when + SECOND)
+
+    ask("the tide", "the tide turns now", canary=True)
+    ask("the tide turns now", "the tide turns now", canary=True, calls=3)
+    ask("the tide", None, canary=True, status=500)
+    ask("the tide", None, canary=True, status=404)
+    for _ in range(3):
+        ask("the tide", "the tide", canary=False)
+    specs = {
+        "final.error": ((2, 1), (3, 0)), "final.wrong": ((1, 1), (3, 0)), "final.behaviour.redo": ((2, 0), (3, 0)),
+    }  # fmt: skip
+    wer = MetricSpec("words", "final.wer", "score", "labels", maturation=60.0)
+    rates = [MetricSpec(name, name, "rate", "labels", maturation=60.0) for name in specs]
+    of = state(plan(*rates, wer), created=time.time() - 1000, endpoint="p.e")
+    found = look(Labels(layout, of, of.created, {}))
+    for name, (canary, stable) in specs.items():
+        (batch,) = found[name]
+        assert (batch.step, batch.share, batch.canary, batch.stable) == (1, 0.1, canary, stable), name
+    (words,) = found["words"]
+    assert (words.canary[0], words.canary[50], sum(words.canary), words.stable[0]) == (1, 1, 2, 3)
+    (labelled,) = found[LABELS]
+    assert (labelled.canary, labelled.stable) == ((2,), (3,))
 
 
 def look_again(labels: Labels) -> dict[str, list[Batch]]:

@@ -70,7 +70,21 @@ def test_ids_become_specs() -> None:
     assert found["output.null"].measure == "null"
 
 
-@pytest.mark.parametrize("measure", ["quality.auc", "input.mean.x", "behaviour.tpyed"])
+def test_what_is_of_the_whole_request_needs_labels_or_a_minute() -> None:
+    found = {
+        m: next(s for s in plan(m).metrics if s.name == "mine")
+        for m in ("final.error", "final.quality.wer", "final.behaviour.redo")
+    }
+    assert [(one.measure, one.method, one.source, one.maturation) for one in found.values()] == [
+        ("final.error", "rate", "labels", 60.0), ("final.wer", "score", "labels", 86400.0),
+        ("final.behaviour.redo", "rate", "labels", 86400.0),
+    ]  # fmt: skip
+    assert next(s for s in plan("final.error", maturation="5s").metrics if s.name == "mine").maturation == 5.0
+
+
+@pytest.mark.parametrize(
+    "measure", ["final.latency", "final.input.missing.x", "quality.auc", "input.mean.x", "behaviour.tpyed"]
+)
 def test_a_metric_of_a_window_is_refused_with_the_way_out(measure: str) -> None:
     with pytest.raises((ConfigError, ValidationError), match="no measure"):
         plan(measure)
