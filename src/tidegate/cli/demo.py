@@ -107,3 +107,21 @@ def recommender(
     from tidegate.demo.recommender.cli import run
 
     raise typer.Exit(run(show, once=once, report=report, workdir=workdir, short=short))
+
+
+@group.command()
+def scratches(
+    once: Annotated[bool, typer.Option("--once", help="End when all is shown.")] = False,
+    short: Annotated[bool, typer.Option("--short", help="120 pictures an act instead of 300.")] = False,
+    report: Annotated[Path | None, typer.Option("--report", help="Write the figures to this JSON file.")] = None,
+    workdir: Annotated[Path | None, typer.Option("--workdir", help="Where the state is kept.")] = None,
+) -> None:
+    """Look for scratches on phones: people decide, then a model beside them, by degrees, until the light goes and it steps back.
+
+    Pictures, inspectors and the failing lamp are simulated; the processes, the queue and the evidence are real.
+
+    [dim]Example:[/]  tidegate demo scratches --once --report degrees.json
+    """
+    from tidegate.demo.scratches.cli import run
+
+    raise typer.Exit(run(once=once, report=report, workdir=workdir, short=short))

@@ -51,8 +51,12 @@ class Decisions:
         return True
 
     async def find(self, id: str) -> Decision | None:
-        """What is known of one now; of an id that is too new to be known, a moment later. Errors: asyncio.QueueFull."""
-        future: asyncio.Future[Decision | None] = asyncio.get_running_loop().create_future()
+        """What is known of one now; of an id that is too new to be known, a moment later. Errors: asyncio.QueueFull, StateError."""
+        loop = asyncio.get_running_loop()
+        known = await loop.run_in_executor(None, self._read, [id])
+        if id in known:
+            return known[id]
+        future: asyncio.Future[Decision | None] = loop.create_future()
         if not self.hold(id, NEW, lambda found: None if future.done() else future.set_result(found), decided=False):
             raise asyncio.QueueFull
         return await future

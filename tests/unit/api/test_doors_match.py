@@ -79,7 +79,8 @@ CALLS = {
 }
 NONE = {
     "predict": GATEWAY, "loadtest": GATEWAY, "replay": GATEWAY, "pipeline attribute": GATEWAY,
-    "init": HERE, "models add": HERE, "demo": HERE, "demo search": HERE, "demo speech": HERE, "demo recommender": HERE,
+    "init": HERE, "models add": HERE, "demo": HERE, "demo search": HERE, "demo speech": HERE, "demo scratches": HERE,
+    "demo recommender": HERE,
     "up": "starts what would answer", "down": "ends what would answer",
 }  # fmt: skip
 

@@ -10,7 +10,7 @@ import pytest
 from tests.support.journal_maker import START, event, label, prediction, route, tensor, write
 
 from tidegate.config import parse_project
-from tidegate.demo.recommender.cli import project, shown
+from tidegate.demo.recommender.cli import project, spread
 from tidegate.demo.recommender.clickstream import LOOKS, NEW, OWNERS, PRODUCTS, RENUMBERED, Customer, Shop, appeal
 from tidegate.demo.recommender.figures import read
 from tidegate.demo.recommender.models import SLATE, Popularity, Profile, Scores, Slate
@@ -51,10 +51,10 @@ def slates(
     return Slate().predict(score, items)["product"].tolist()
 
 
-def clicked(came: list[Customer], shown: list[list[str]]) -> float:
+def clicked(came: list[Customer], spread: list[list[str]]) -> float:
     """The share of visits with a click that the planted truth lets one expect."""
     found = []
-    for customer, slate in zip(came, shown, strict=True):
+    for customer, slate in zip(came, spread, strict=True):
         looks, share = 1.0, 0.0
         for product in slate:
             chance = customer.appeal[PRODUCTS.index(product)]
@@ -140,4 +140,4 @@ def test_figures_are_of_each_version_from_the_log(tmp_path: Path) -> None:
     assert (new.version, new.visits, new.clicks.value, new.coverage) == ("new", 2, 0.5, 12 / 36)
     assert (old.version, old.visits, old.clicks.value, old.coverage) == ("old", 2, 0.0, 6 / 36)
     assert new.precision.value == pytest.approx(1 / 6) and new.ndcg.value == pytest.approx(1 / (1 + 1 / np.log2(3)))
-    assert shown(Value(0.0712, 10, 0.06, 0.082)) == "7.1% ± 1.1" and shown(Value(0.5)) == "50.0% ± 0.0"
+    assert spread(Value(0.0712, 10, 0.06, 0.082)) == "7.1% ± 1.1" and spread(Value(0.5)) == "50.0% ± 0.0"
