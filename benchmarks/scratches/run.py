@@ -2,8 +2,7 @@
 
     python -m benchmarks.scratches.run [--weights FILE ...] [--pictures 200] [--seeds 5]
 
-camera  pictures of `--seeds` seeds by each camera --> accuracy, mean confidence, share at .9 or more and the error there,
-        brightness, sharpness
+camera  pictures of `--seeds` seeds by each camera --> accuracy, mean confidence, share at .9 or more and the error there, brightness
 """
 
 from __future__ import annotations
@@ -40,34 +39,25 @@ FIRST = 1000
 """The first seed of pictures: far from those that weights are trained and tested with."""
 AT_ONCE = 50
 
-Row = tuple[float, float, float, float, float, float]
+Row = tuple[float, float, float, float, float]
 
 
 def measure(net: Net, camera: Camera, seed: int, n: int) -> Row:
-    """Accuracy, mean confidence, share at or above SURE, error there, mean brightness and sharpness (as the log describes pictures)."""
+    """Accuracy, mean confidence, share at or above SURE, error there, mean brightness."""
     taken = phones(seed, camera)
-    chances, truths, light, sharp = [], [], [], []
+    chances, truths, light = [], [], []
     for at in range(0, n, AT_ONCE):
         some = list(itertools.islice(taken, min(AT_ONCE, n - at)))
         pixels = np.stack([one.pixels for one in some])
         chances.append(net.predict(pixels)[0])
         truths += [one.scratched for one in some]
-        told = Image().describe(list(pixels))
-        light += told["brightness"]
-        sharp += told["sharpness"]
+        light += Image().describe(list(pixels))["brightness"]
     chance, truth = np.concatenate(chances), np.array(truths)
     right = (chance > 0.5) == truth
     sure = np.maximum(chance, 1 - chance)
     high = sure >= SURE
     wrong = 1 - float(right[high].mean()) if high.any() else float("nan")
-    return (
-        float(right.mean()),
-        float(sure.mean()),
-        float(high.mean()),
-        wrong,
-        float(np.mean(light)),
-        float(np.mean(sharp)),
-    )
+    return float(right.mean()), float(sure.mean()), float(high.mean()), wrong, float(np.mean(light))
 
 
 def main() -> None:
@@ -83,13 +73,11 @@ def main() -> None:
         net = Net.load(file)
         say(f"\n{file.name}: {given.seeds} x {given.pictures} pictures a camera; mean (least to most of the seeds)\n\n")
         say(
-            "| camera | accuracy | mean confidence | at .9 or more | error there | brightness | sharpness |\n"
-            + "|---" * 7
-            + "|\n"
+            "| camera | accuracy | mean confidence | at .9 or more | error there | brightness |\n|---|---|---|---|---|---|\n"
         )
         for name, camera in CAMERAS.items():
             found = np.array([measure(net, camera, FIRST + seed, given.pictures) for seed in range(given.seeds)])
-            told = (f"{column.mean():.4g} ({column.min():.4g} to {column.max():.4g})" for column in found.T)
+            told = (f"{column.mean():.3f} ({column.min():.3f} to {column.max():.3f})" for column in found.T)
             say(f"| {name} | {' | '.join(told)} |\n")
             sys.stdout.flush()
 
