@@ -17,9 +17,9 @@ pytestmark = pytest.mark.slow
 
 def test_a_model_takes_over_by_degrees_and_steps_back_in_the_dark(tmp_path: Path) -> None:
     report, workdir = tmp_path / "degrees.json", tmp_path / "demo"
-    command = [sys.executable, "-m", "tidegate", "demo", "scratches", "--once", "--short"]
+    command = [sys.executable, "-m", "tidegate", "demo", "scratches", "--once"]
     command += ["--workdir", str(workdir), "--report", str(report)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=900, env={**os.environ, "COLUMNS": "120"})
+    done = subprocess.run(command, capture_output=True, text=True, timeout=1500, env={**os.environ, "COLUMNS": "120"})
     assert done.returncode == 0, done.stdout + done.stderr
     acts = msgspec.json.decode(report.read_bytes(), type=list[Act])
     assert [one.degree for one in acts] == [
@@ -29,8 +29,8 @@ def test_a_model_takes_over_by_degrees_and_steps_back_in_the_dark(tmp_path: Path
     for people in ("human", "shadow", "assist", "assist, dark"):
         assert by[people].by_model == 0 and by[people].answers == by[people].pictures
         assert by[people].right > 0.97, "inspectors are hardly ever wrong"
-    assert 0.3 < by["partial"].by_model < 1 and by["partial"].errors_of_model <= 0.05
-    assert by["partial"].answers < by["partial"].pictures / 2
+    assert by["partial"].by_model > 0.5 and by["partial"].errors_of_model <= 0.05
+    assert by["partial"].answers < by["partial"].pictures * 0.6
     assert by["full"].by_model == 1 and by["full"].right > 0.93
     assert by["full, dark"].errors_of_model > by["full"].errors_of_model + 0.05, "as sure as ever, and wrong"
     assert "an alarm fires: input.mean.image_brightness" in done.stdout
