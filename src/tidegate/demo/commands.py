@@ -26,7 +26,7 @@ def typed(project: Path, *words: str, width: int = 100, may_fail: bool = False) 
         raise StateError(f"`{shown(*words)}` gave no answer within {LIMIT:.0f} s") from exc
     if done.returncode and not may_fail:
         raise StateError(f"`{shown(*words)}` failed: {(done.stderr or done.stdout).strip()}")
-    return done.stdout.rstrip()
+    return (done.stdout or (done.stderr if may_fail else "")).rstrip()
 
 
 def shown(*words: str) -> str:

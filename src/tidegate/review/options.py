@@ -81,7 +81,7 @@ class StepDownOptions(Options):
     """When the model decides less, by itself."""
 
     on: list[str] = Field(
-        [], description="Metrics of this endpoint, such as input.image.brightness: while an alarm of one fires."
+        [], description="Metrics of this endpoint, such as input.mean.image_brightness: while an alarm of one fires."
     )
     to: Level = Field("assist", description="The degree that it steps down to.")
 

@@ -107,7 +107,7 @@ def watching(layout: Layout, now: float) -> Watching:
     report: MonitorReport | None = load_report(layout)
     if report is None:
         return Watching(-1.0, True)
-    age = now - report.time
+    age = max(0.0, now - report.time)  # it may have looked a moment after `now` was read
     return Watching(
         age, age > LATE, report.monitors, report.streams, report.allowed, report.raised, report.false, report.error
     )

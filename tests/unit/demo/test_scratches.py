@@ -106,6 +106,12 @@ def test_unusual_pictures_are_understood(data: bytes) -> None:
     assert opened(data).shape == (SIDE, SIDE, 3)
 
 
+def test_a_picture_of_16_bits_is_as_dark_as_it_is() -> None:
+    dark = np.linspace(0, 60, SIDE * SIDE).reshape(SIDE, SIDE).astype(np.uint8)
+    deep = Image.fromarray(dark.astype(np.uint16) * 257)
+    assert np.array_equal(opened(encoded(deep, "PNG")), opened(encoded(Image.fromarray(dark), "PNG")))
+
+
 @pytest.mark.parametrize(
     ("data", "words"),
     [

@@ -108,7 +108,7 @@ endpoints:
         input.mean.image_brightness: {{min: 0.15, over: 1m, minRows: 20}}
     automation:
       level: human
-      act: {{confidence: ">= auto", targetError: 5%, audit: 10%}}
+      act: {{confidence: ">= auto", targetError: 3%, audit: 10%}}
       review: {{queue: {QUEUE}, question: "Is there a scratch on this phone?", choices: [{CLEAN}, {SCRATCHED}], timeout: 10m}}
       stepDown: {{on: [input.mean.image_brightness], to: assist}}
 """

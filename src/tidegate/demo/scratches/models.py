@@ -56,8 +56,7 @@ def opened(data: bytes) -> NDArray[np.uint8]:
             if file.width * file.height > MOST_PIXELS:
                 raise InvalidRequest(f"image: {file.width} x {file.height} pixels; at most {MOST_PIXELS:,} are read")
             if file.mode.startswith("I"):  # 16 bits: PIL's own conversion would cut them off
-                deep = np.asarray(file, np.float64)
-                file = Image.fromarray((deep / max(float(deep.max()), 255.0) * 255).astype(np.uint8))
+                file = Image.fromarray((np.asarray(file, np.float64) / 257).clip(0, 255).astype(np.uint8))
             small = file.convert("RGB").resize((SIDE, SIDE), Image.Resampling.LANCZOS)
             return np.asarray(small, np.uint8)
     except Image.DecompressionBombError as exc:
