@@ -141,7 +141,7 @@ class Acts:
             self._type("rollout", "status", endpoint, "--timeout", "120s")
         ended = read(self._system.layout, endpoint, courses=False)
         self.made.rollout = ended.state.phase
-        self._judge("rollout", began, len(crowd.ids))
+        self._judge("rollout", began, crowd.visits)
 
     def _type(self, *words: str) -> None:
         """Errors: StateError of a refused command. A rollout that ends badly is no refusal."""
