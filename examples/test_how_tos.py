@@ -41,18 +41,31 @@ def follow(reader: Callable[[Path], Any], tmp_path: Path) -> Iterator[Callable[[
             os.kill(int(pid.read_text()), signal.SIGKILL)
 
 
-@pytest.mark.parametrize("name", ["new-product"])
+@pytest.mark.parametrize("name", ["new-product", "replace-a-system"])
 def test_the_project_files_are_right(name: str) -> None:
     (text,) = [text for file, text in FILE.findall((PAGES / f"{name}.md").read_text()) if file == "tidegate.yaml"]
     assert parse_project(text).endpoints
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(400)
 def test_a_new_product(follow: Callable[[str], list[str]]) -> None:
     _, rule, planned, good, bad, end = follow("new-product")
-    print("\n-----\n".join([rule, planned, good, bad, end]))
     assert "600 answers, 0 without" in rule and "accuracy" in rule
     assert "learned from 600 labels" in planned
     assert "1 -> 2" in good and "Healthy" in good and "4000 answers, 0 without" in good
     assert "2 -> 3" in bad and "Degraded" in bad and "exit code 1" in bad and "1500 answers, 0 without" in bad
     assert "surely more than the allowed 1.0%" in end and "to the same bytes" in end
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_the_replacement_of_a_system(follow: Callable[[str], list[str]]) -> None:
+    found = follow("replace-a-system")
+    started, shadow, switched, back, canary, end = found
+    assert "500.0,30.0,34.5" in started
+    assert "waits for a person" in shadow and "weight_kg" in shadow
+    assert "Healthy" in switched and "1500 prices of 1500" in switched
+    assert "500.0,30.0,34.5" in back, "the old price, without the surcharge"
+    assert "Healthy" in canary and "3000 prices of 3000" in canary
+    assert "to the same bytes" in end and "shadow" in end

@@ -126,8 +126,10 @@ def without_ports(text: str) -> str:
 
     >>> without_ports("server:\\n  http: 8080\\n  grpc: 0\\n")
     'server:\\n  http: 0\\n  grpc: 0\\n'
+    >>> without_ports("server: {http: 8080, control: 8000}")
+    'server: {http: 0, control: 0}'
     """
-    return re.sub(r"^(\s+(?:http|grpc|control): )\d+$", r"\g<1>0", text, flags=re.MULTILINE)
+    return re.sub(r"\b((?:http|grpc|control): )\d+", r"\g<1>0", text)
 
 
 def free(port: int) -> bool:

@@ -116,10 +116,13 @@ def test_the_models_say_what_they_take(tmp_path: Path) -> None:
     assert read_annotations(Profile("nowhere").predict, "Profile").inputs == [TensorSpec("pages", "BYTES", [-1])]
     found = read_annotations(Scores("nowhere").predict, "Scores")
     assert [spec.name for spec in found.inputs or []] == ["owner", "known", "items"]
-    endpoint = parse_project(project(tmp_path)).endpoints["recommend"]
-    assert [(stage.stage, stage.split) for stage in endpoint.pipeline] == [
-        ("profile", {"1": 100.0}), ("scores", {"1": 100.0}), ("slate", {"1": 100.0}),
-    ]  # fmt: skip
+    page = (Path(__file__).parents[3] / "docs" / "how-to" / "recommender.md").read_text()
+    shown = "project: shop\n" + page.partition("```yaml\n")[2].partition("```")[0]
+    for text in (project(tmp_path), shown):
+        stages = parse_project(text).endpoints["recommend"].pipeline
+        assert [(stage.stage, stage.split) for stage in stages] == [
+            ("profile", {"1": 100.0}), ("scores", {"1": 100.0}), ("slate", {"1": 100.0}),
+        ]  # fmt: skip
 
 
 def test_figures_are_of_each_version_from_the_log(tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ from tidegate.stats.base import EProcess
 from tidegate.stats.detector import EDetector
 from tidegate.stats.planning import units_needed
 from tidegate.stats.rate import RateRatio
-from tidegate.stats.sequences import rate_bounds
+from tidegate.stats.sequences import against, rate_bounds
 from tidegate.stats.srm import SampleRatio, log_evidence
 from tidegate.stats.starts import Starts, start_weights
 from tidegate.types.rollouts import Batch
@@ -234,6 +234,16 @@ def test_bounds_of_a_rate_by_brute_force(bad: int, n: int, alpha: float) -> None
             assert prior - stats.binom.logpmf(bad, n, min(max(bound * (1 + other * 0.01), 0), 1)) > log(1 / alpha)
     assert low <= bad / n <= high
     assert rate_bounds(0, 0, alpha) == (0.0, 1.0)
+
+
+@pytest.mark.parametrize(("bad", "n"), [(0, 1), (0, 700), (3, 3), (8, 68), (30, 1000), (12, 1200), (10, 1000)])
+@pytest.mark.parametrize("most", [0.001, 0.01, 0.4])
+def test_evidence_against_a_limit_is_there_where_the_bounds_leave_it_out(bad: int, n: int, most: float) -> None:
+    for alpha in (0.2, 0.05, 0.01):
+        low, high = rate_bounds(bad, n, alpha)
+        harm, safe = against(bad, n, most)
+        assert (harm >= log(1 / alpha), safe >= log(1 / alpha)) == (low > most, high < most)
+        assert not (harm and safe)
 
 
 def test_bounds_of_a_rate_hold_at_all_times() -> None:

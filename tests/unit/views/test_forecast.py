@@ -54,6 +54,12 @@ def test_more_errors_take_more_units(layout: Layout, tmp_path: Path) -> None:
     assert dirty.steps[6].units > 10 * clean.units
 
 
+def test_a_limit_of_its_own_is_proved_against_itself(layout: Layout) -> None:
+    strict = msgspec.structs.replace(PLAN.metrics[0], max=0.01)
+    planned = msgspec.structs.replace(PLANNED, plan=msgspec.structs.replace(PLAN, metrics=(strict,)))
+    assert forecast(layout, planned, traffic(layout, 400, 0)).steps[6].units == 680
+
+
 def test_a_proof_that_takes_longer_than_its_time_is_said(layout: Layout) -> None:
     steps = (*STEPS[:6], msgspec.structs.replace(STEPS[6], max_duration=60.0), STEPS[7])
     planned = msgspec.structs.replace(PLANNED, plan=msgspec.structs.replace(PLAN, steps=steps))

@@ -104,13 +104,14 @@ class Acts:
         say("the learned scores want the traffic")
         self._roll_out()
         say("the same customers as at first, and the learned scores")
+        before = time.time()
         self._act("learned")
         since = time.time()
         say(
             f"the shop is relaunched, and its pages about cars have new numbers: {', '.join(map(' → '.join, RENUMBERED.items()))}"
         )
         self._act("relaunch", relaunched=True)
-        found = explain(self._system.layout, ENDPOINT, STAGES, start=since, end=time.time())
+        found = explain(self._system.layout, ENDPOINT, STAGES, start=since, end=min(time.time(), 2 * since - before))
         self.made.begins, self.made.verdict = found.begins, found.verdict
         say(f"$ tidegate pipeline explain {ENDPOINT} --window {found.end - since:.0f}s", highlight=False)
         self._screen(found, self._console)
@@ -139,7 +140,7 @@ class Acts:
             self._type("rollout", "status", endpoint, "--timeout", "120s")
         ended = read(self._system.layout, endpoint, courses=False)
         self.made.rollout = ended.state.phase
-        self._judge("rollout", began, len(crowd.ids))
+        self._judge("rollout", began, crowd.visits)
 
     def _type(self, *words: str) -> None:
         """Errors: StateError of a refused command. A rollout that ends badly is no refusal."""

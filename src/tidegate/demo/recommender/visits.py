@@ -24,20 +24,13 @@ BEACON = 50
 """Visits whose feedback is sent together."""
 
 
-def visit(client: Client, shop: Shop, count: int, version: str = "", crowd: Crowd | None = None) -> list[str]:
-    """`count` visits, fewer where `crowd` is told to stop; the ids of the predictions. `version` asks for one, as `profile:2`.
-
-    Errors: those of the client.
-    """
-    ids: list[str] = []
+def visit(client: Client, shop: Shop, count: int, version: str = "") -> None:
+    """`count` visits. `version` asks for one, as `profile:2`. Errors: those of the client."""
     told: list[dict[str, Any]] = []
     for number in range(count):
-        if crowd is not None and crowd.stopped:
-            break
         customer = shop.customer()
         rows = {"pages": np.array([customer.pages], object), "items": np.array([customer.items], object)}
         answer = client.predict(ENDPOINT, rows, version=version or None)
-        ids.append(answer.id)
         told.append(feedback_entry(answer.id, event="impression", key=f"{answer.id}-seen"))
         rank = shop.click(customer, answer.outputs["product"][0].tolist())
         if rank:
@@ -50,7 +43,6 @@ def visit(client: Client, shop: Shop, count: int, version: str = "", crowd: Crow
             told = []
     if told:
         client.feedback_many(ENDPOINT, told)
-    return ids
 
 
 class Crowd:
@@ -60,7 +52,7 @@ class Crowd:
         self._address, self._shop = address, Shop(seed, relaunched)
         self._thread = threading.Thread(target=self._run, name="customers", daemon=True)
         self.stopped = False
-        self.ids: list[str] = []
+        self.visits = 0
         self.error: Exception | None = None
 
     def __enter__(self) -> Crowd:
@@ -79,6 +71,7 @@ class Crowd:
         try:
             with Client(self._address) as client:
                 while not self.stopped:
-                    self.ids += visit(client, self._shop, BEACON, crowd=self)
+                    visit(client, self._shop, BEACON)
+                    self.visits += BEACON
         except Exception as exc:
             self.error = exc
