@@ -1,4 +1,4 @@
-"""Two how-tos do what they say: their files are written as they stand, and every command is run, in order."""
+"""Three how-tos do what they say: their files are written as they stand, and every command is run, in order."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def follow(reader: Callable[[Path], Any], tmp_path: Path) -> Iterator[Callable[[
             os.kill(int(pid.read_text()), signal.SIGKILL)
 
 
-@pytest.mark.parametrize("name", ["new-product", "replace-a-system"])
+@pytest.mark.parametrize("name", ["new-product", "replace-a-system", "manual-task"])
 def test_the_project_files_are_right(name: str) -> None:
     (text,) = [text for file, text in FILE.findall((PAGES / f"{name}.md").read_text()) if file == "tidegate.yaml"]
     assert parse_project(text).endpoints
@@ -69,3 +69,14 @@ def test_the_replacement_of_a_system(follow: Callable[[str], list[str]]) -> None
     assert "500.0,30.0,34.5" in back, "the old price, without the surcharge"
     assert "Healthy" in canary and "3000 prices of 3000" in canary
     assert "to the same bytes" in end and "shadow" in end
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_a_manual_task(follow: Callable[[str], list[str]]) -> None:
+    people, beside, partial, back = follow("manual-task")
+    assert "0 decided by the model, 40 by people" in people and "clerks" in people and "cleo" in people
+    assert "0 decided by the model, 400 by people" in beside and "open  assist" in beside and "open  partial" in beside
+    decided = re.search(r"(\d+) decided by the model, (\d+) by people", partial)
+    assert decided is not None and int(decided[1]) > 50 and int(decided[2]) > 5
+    assert "people decide, and the model isn't asked" in back and "a new refund policy" in back

@@ -47,19 +47,26 @@ def write(folder: Path, trained: Trained, endpoint: str) -> Path:
     return put(folder, _complete(text, endpoint))
 
 
-def put(folder: Path, text: str) -> Path:
-    """Make `text` (which begins with MARK) the project of the demo's own folder, and clear what an earlier run left; the file.
-
-    Errors: ConfigError when the folder holds a project that isn't the demo's, or a demo that runs.
-    """
+def check(folder: Path) -> None:
+    """Before anything is written there. Errors: ConfigError when the folder holds a project that isn't the demo's, or a demo that runs."""
     file = folder / FILE_NAME
     if file.exists() and not file.read_text().startswith(MARK):
         raise ConfigError(f"{file} is not the demo's own; give the demo a folder for itself (--workdir)")
     state = folder / ".tidegate"
     if state.is_dir() and is_running(Layout(state)):
         raise ConfigError(f"the demo in {folder} is running already; end it first, or use another folder (--workdir)")
+
+
+def put(folder: Path, text: str) -> Path:
+    """Make `text` (which begins with MARK) the project of the demo's own folder, and clear what an earlier run left; the file.
+
+    Errors: those of `check`.
+    """
+    check(folder)
+    file = folder / FILE_NAME
     parse_project(text, str(file))
-    shutil.rmtree(state, ignore_errors=True)
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.rmtree(folder / ".tidegate", ignore_errors=True)
     file.write_text(text)
     ignore = folder / ".gitignore"
     if not ignore.exists():

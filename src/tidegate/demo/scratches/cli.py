@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import importlib.util
 import itertools
-import shutil
 import time
 from pathlib import Path
 
@@ -16,15 +15,14 @@ from rich.console import Console
 from rich.table import Table
 
 from tidegate.client import Client
-from tidegate.config import FILE_NAME, parse_project
+from tidegate.demo import project as own
 from tidegate.demo.cli import terminated_as_interrupted
 from tidegate.demo.project import MARK, PORTS
 from tidegate.demo.scratches.acts import ENDPOINT, QUEUE, Act, Acts
 from tidegate.demo.scratches.models import CLEAN, SCRATCHED
 from tidegate.demo.system import System, free
 from tidegate.errors import ConfigError
-from tidegate.storage.layout import Layout, write_atomic
-from tidegate.views.status import is_running
+from tidegate.storage.layout import write_atomic
 
 FOLDER = Path(".demo-scratches")
 SIZE, SHORT = 300, 120
@@ -72,21 +70,7 @@ def prepare(folder: Path) -> Path:
     """The project file. Errors: ConfigError for a folder that isn't the demo's, or in use, and where an extra is missing."""
     if importlib.util.find_spec("PIL") is None:
         raise ConfigError("Pillow is not installed; the demo needs: pip install 'tidegate[image]'")
-    file = folder / FILE_NAME
-    if file.exists() and not file.read_text().startswith(MARK):
-        raise ConfigError(f"{file} is not the demo's own; give the demo a folder for itself (--workdir)")
-    state = folder / ".tidegate"
-    if state.is_dir() and is_running(Layout(state)):
-        raise ConfigError(f"the demo in {folder} is running already; end it first, or use another folder (--workdir)")
-    text = project()
-    parse_project(text, str(file))
-    folder.mkdir(parents=True, exist_ok=True)
-    shutil.rmtree(state, ignore_errors=True)
-    file.write_text(text)
-    ignore = folder / ".gitignore"
-    if not ignore.exists():
-        ignore.write_text("*\n")
-    return file
+    return own.put(folder, project())
 
 
 def project() -> str:

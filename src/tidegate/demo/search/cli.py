@@ -5,7 +5,6 @@ fetch --> descriptions.parquet --> tidegate.yaml --> `tidegate up` --> page --> 
 
 from __future__ import annotations
 
-import shutil
 import time
 from pathlib import Path
 
@@ -14,8 +13,8 @@ from rich.console import Console
 from rich.table import Table
 
 from tidegate.client import Client
-from tidegate.config import FILE_NAME, parse_project
 from tidegate.demo import data
+from tidegate.demo import project as own
 from tidegate.demo.cli import terminated_as_interrupted
 from tidegate.demo.project import MARK, PORTS
 from tidegate.demo.search import corpus, figures
@@ -25,8 +24,7 @@ from tidegate.demo.search.server import Shop, serve
 from tidegate.demo.system import System, free
 from tidegate.errors import ConfigError
 from tidegate.metrics.registry import shown
-from tidegate.storage.layout import Layout, write_atomic
-from tidegate.views.status import is_running
+from tidegate.storage.layout import write_atomic
 
 FOLDER = Path(".demo-search")
 ENDPOINT = "search"
@@ -78,21 +76,10 @@ def run(
 
 def prepare(folder: Path, console: Console) -> tuple[Path, list[dict[str, object]]]:
     """The project file, and the documents in order. Errors: ConfigError for a folder that isn't the demo's, or in use."""
-    file = folder / FILE_NAME
-    if file.exists() and not file.read_text().startswith(MARK):
-        raise ConfigError(f"{file} is not the demo's own; give the demo a folder for itself (--workdir)")
-    state = folder / ".tidegate"
-    if state.is_dir() and is_running(Layout(state)):
-        raise ConfigError(f"the demo in {folder} is running already; end it first, or use another folder (--workdir)")
+    own.check(folder)
     documents = corpus.write(data.fetch(folder, console.print), folder / DOCUMENTS)
     console.print(f"{documents.height:,} different descriptions of {documents['count'].sum():,} accidents")
-    text = project(folder / DOCUMENTS)
-    parse_project(text, str(file))
-    shutil.rmtree(state, ignore_errors=True)
-    file.write_text(text)
-    ignore = folder / ".gitignore"
-    if not ignore.exists():
-        ignore.write_text("*\n")
+    file = own.put(folder, project(folder / DOCUMENTS))
     return file, documents.drop("doc").to_dicts()
 
 

@@ -6,7 +6,6 @@ fetch --> tidegate.yaml --> `tidegate up` --> acts --> what the log says of qual
 from __future__ import annotations
 
 import importlib.util
-import shutil
 import time
 from pathlib import Path
 
@@ -14,9 +13,8 @@ import msgspec
 from rich.console import Console
 
 from tidegate.client import Client
-from tidegate.config import FILE_NAME, parse_project
+from tidegate.demo import project as own
 from tidegate.demo.cli import terminated_as_interrupted
-from tidegate.demo.project import MARK
 from tidegate.demo.speech import clips as source
 from tidegate.demo.speech import project
 from tidegate.demo.speech.acts import Acts
@@ -25,8 +23,7 @@ from tidegate.demo.speech.project import ENDPOINT
 from tidegate.demo.speech.server import Desk, serve
 from tidegate.demo.system import System, free
 from tidegate.errors import ConfigError
-from tidegate.storage.layout import Layout, write_atomic
-from tidegate.views.status import is_running
+from tidegate.storage.layout import write_atomic
 
 FOLDER = Path(".demo-speech")
 PORT = 8091
@@ -89,19 +86,7 @@ def prepare(folder: Path, console: Console, *, newer: bool = False) -> Path:
     for package in ("onnxruntime", "soundfile"):
         if importlib.util.find_spec(package) is None:
             raise ConfigError(f"{package} is not installed; the demo needs: pip install 'tidegate[onnx,audio]'")
-    file = folder / FILE_NAME
-    if file.exists() and not file.read_text().startswith(MARK):
-        raise ConfigError(f"{file} is not the demo's own; give the demo a folder for itself (--workdir)")
-    state = folder / ".tidegate"
-    if state.is_dir() and is_running(Layout(state)):
-        raise ConfigError(f"the demo in {folder} is running already; end it first, or use another folder (--workdir)")
+    own.check(folder)
     models, older = source.fetch(folder, console.print), folder / "older.txt"
     older.write_text(REQUIREMENTS)
-    text = project.text(models, older, newer=newer)
-    parse_project(text, str(file))
-    shutil.rmtree(state, ignore_errors=True)
-    file.write_text(text)
-    ignore = folder / ".gitignore"
-    if not ignore.exists():
-        ignore.write_text("*\n")
-    return file
+    return own.put(folder, project.text(models, older, newer=newer))
