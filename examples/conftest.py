@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 
 BLOCK = re.compile(r"^```sh\n(.*?)^```$", re.MULTILINE | re.DOTALL)
-GATEWAY = "http://127.0.0.1:8080"
+ADDRESSES = {"http": "http://127.0.0.1:8080", "control": "http://127.0.0.1:8000"}
 LEFT_OUT = (".tidegate", "__pycache__", "test_*", "*.parquet", "*.skops")
 FREE_PORTS = "server: {http: 0, grpc: 0, control: 0}\n"
 
@@ -56,16 +56,18 @@ class Reader:
         return done.stdout + done.stderr
 
     def _here(self, block: str) -> str:
-        """The commands, and the scripts they name, with the address that this run has."""
+        """The commands, and the scripts they name, with the addresses that this run has."""
         running = self.folder / ".tidegate" / "run" / "processes.json"
         if not running.is_file():
             return block
-        address = json.loads(running.read_text())["http"]
-        url = address if "://" in address else f"http://{address}"
-        for script in self.folder.glob("*.py"):
-            if GATEWAY in (text := script.read_text()):
-                script.write_text(text.replace(GATEWAY, url))
-        return block.replace(GATEWAY, url)
+        known = json.loads(running.read_text())
+        for name, usual in ADDRESSES.items():
+            url = known[name] if "://" in known[name] else f"http://{known[name]}"
+            for script in self.folder.glob("*.py"):
+                if usual in (text := script.read_text()):
+                    script.write_text(text.replace(usual, url))
+            block = block.replace(usual, url)
+        return block
 
 
 @pytest.fixture

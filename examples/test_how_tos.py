@@ -74,9 +74,9 @@ def test_the_replacement_of_a_system(follow: Callable[[str], list[str]]) -> None
 @pytest.mark.slow
 @pytest.mark.timeout(400)
 def test_a_manual_task(follow: Callable[[str], list[str]]) -> None:
-    people, beside, partial, back = follow("manual-task")
+    _, people, beside, partial, back = follow("manual-task")
     assert "0 decided by the model, 40 by people" in people and "clerks" in people and "cleo" in people
-    assert "0 decided by the model, 400 by people" in beside and "open  assist" in beside and "open  partial" in beside
+    assert "0 decided by the model, 500 by people" in beside and "open  assist" in beside and "open  partial" in beside
     decided = re.search(r"(\d+) decided by the model, (\d+) by people", partial)
     assert decided is not None and int(decided[1]) > 50 and int(decided[2]) > 5
     assert "people decide, and the model isn't asked" in back and "a new refund policy" in back

@@ -6,6 +6,7 @@ value --checked against the choices--> answer --> storage.review (the keeper mak
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from contextlib import closing
 from typing import Any
@@ -24,6 +25,8 @@ from tidegate.views.payloads import Media
 SHOWN = ("assist", "partial")
 """Degrees at which a person sees what the model says."""
 HEAT = "heat"
+SETTLED = 0.2
+"""Seconds in which every gateway has read a new routing table."""
 SEEN = 500
 """Newest tasks in which choices are looked for, where nobody states them."""
 
@@ -170,6 +173,20 @@ def skip(layout: Layout, id: int, rater: str) -> None:
     """Leave it to somebody else. Errors: NotFound."""
     with closing(ReviewStore(layout)) as store:
         store.skip(id, rater)
+
+
+def wait_in_force(layout: Layout, endpoint: str, level: str, timeout: float = 10.0) -> bool:
+    """Whether gateways were told of an endpoint's level within so many seconds; they follow within a tenth of one."""
+    end = time.monotonic() + timeout
+    while time.monotonic() < end:
+        if layout.routing.exists():
+            table = msgspec.json.decode(layout.routing.read_bytes(), type=RoutingTable)
+            rule = next((one.automation for one in table.endpoints if one.name == endpoint), None)
+            if rule is not None and rule.level == level:
+                time.sleep(SETTLED)
+                return True
+        time.sleep(0.05)
+    return False
 
 
 def has_people(layout: Layout, endpoint: str) -> bool:

@@ -41,8 +41,10 @@ def automation(
     """
     from tidegate.app import automation_of
     from tidegate.review import degrees
+    from tidegate.reviewing import wait_in_force
 
-    layout = Place(project).applied()
+    place = Place(project)
+    layout = place.applied()
     one = automation_of(layout, endpoint)
     if level is None:
         found = degrees.standing(layout, endpoint, one.options, one.version)
@@ -62,6 +64,10 @@ def automation(
             found = degrees.move(
                 layout, endpoint, one.options, one.version, level, actor=actor(), reason=reason, force=force
             )
+            if place.is_running() and not wait_in_force(layout, endpoint, found.level):
+                note().print(
+                    "[yellow]the gateways were not told yet: `tidegate status` says what the controller waits for[/]"
+                )
     if json:
         print_json(found)
         return
