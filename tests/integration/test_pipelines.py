@@ -7,6 +7,7 @@ import os
 import signal
 from collections.abc import Iterator
 from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -399,3 +400,20 @@ def test_what_waits_for_a_stage_is_lost_by_nobody_when_its_runner_is_killed(syst
     answer = ask(system, "shout", {"text": ["still here"]})
     assert answer.status in (200, 503)
     wait_until(lambda: ask(system, "shout", {"text": ["back"]}).status == 200, 20)
+
+
+def test_a_perfect_stage_bounds_what_it_could_gain(
+    system: System, heard: list[str], capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    """The "truth" here says less than the stage does, so that something must change: two of four words."""
+    lines = ["prediction_id,word,at"]
+    lines += [f"{id},{word},{at}" for id in heard for at, word in enumerate(("lighthouse", "is"))]
+    truth = tmp_path / "truth.csv"
+    truth.write_text("\n".join(lines) + "\n")
+    found = told(system, capsys, "pipeline", "oracle", "heard", "--stage", "split", "--truth", str(truth))
+    assert (found["metric"], found["requests"], found["left_out"]) == ("quality.wer", 20, 0)
+    assert (found["now"], found["perfect"]) == (0.0, 0.5)
+    assert run(["pipeline", "oracle", "heard", "--stage", "split", "--truth", str(truth), "-C", str(system.file)]) == 0
+    truth.write_text("id,word\nx,y\n")
+    assert run(["pipeline", "oracle", "heard", "--stage", "split", "--truth", str(truth), "-C", str(system.file)]) == 1
+    assert "no column prediction_id" in " ".join(capsys.readouterr().err.split())

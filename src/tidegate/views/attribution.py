@@ -4,7 +4,8 @@
     mixes: each stage old or new --client/replay--> answers of each mix, in the log --sums a request--> the metric of each mix
         --stats.shapley--> a share of the change a stage; intervals: requests drawn again, all mixes of a request together
 
-A request that some mix doesn't answer is left out of all.
+`bound` is of the same requests with one stage replaced by the truth (client/oracle). A request that some mix doesn't answer is
+left out of all.
 """
 
 from __future__ import annotations
@@ -24,8 +25,11 @@ from tidegate.metrics.quality.window import load
 from tidegate.plugins import nearest
 from tidegate.stats.intervals import Floats, bootstrap
 from tidegate.stats.shapley import shapley
+from tidegate.storage.blobs import BlobStore
 from tidegate.storage.layout import Layout
+from tidegate.storage.log.frames import FrameMaker
 from tidegate.storage.log.recent import snapshot
+from tidegate.types.records import PredictionRecord
 
 MOST_STAGES = 4
 """16 mixes: each further stage doubles the requests that are sent."""
@@ -70,6 +74,20 @@ class Attribution(msgspec.Struct):
     change: Figure
     shares: list[Share]
     mixes: list[Mix]
+    verdict: str = ""
+
+
+class Bound(msgspec.Struct):
+    """The metric as it is and with one stage perfect: `gain` is the most that a better stage can change."""
+
+    endpoint: str
+    stage: str
+    metric: str
+    requests: int
+    left_out: int
+    now: float
+    perfect: float
+    gain: Figure
     verdict: str = ""
 
 
@@ -133,6 +151,11 @@ class Final:
         )
         return found.drop("prediction_id").rename({"mirror_of": "prediction_id"}).collect(engine="streaming")
 
+    def answered(self, records: Sequence[PredictionRecord]) -> pl.DataFrame:
+        """The same of answers that no log has: records under their requests' ids."""
+        book = snapshot(self._layout, self.endpoint).book
+        return FrameMaker(book, BlobStore(self._layout.blobs, "none")).frame(records)
+
     def sums(self, answers: Sequence[pl.DataFrame]) -> Floats:
         """[requests, answers + 1]: what each request adds above the line by each of `answers`, and below it; of those that all hold.
 
@@ -192,6 +215,26 @@ def attribute(
         [Mix(dict(one), float(value)) for one, value in zip(versions, totals[0, :-1] / totals[0, -1], strict=True)],
     )  # fmt: skip
     found.verdict = _verdict(found)
+    return found
+
+
+def bound(final: Final, stage: str, now: Mapping[str, str], perfect: Sequence[PredictionRecord]) -> Bound:
+    """`now`: request -> the prediction id of a copy that all stages answered; `perfect`: the answers with the truth in its place.
+
+    Errors: InvalidRequest where no request was answered both ways, with the first reason.
+    """
+    failed = next((record.error for record in perfect if record.status != 200), "")
+    if all(record.status != 200 for record in perfect):
+        raise InvalidRequest(f"with the truth in the place of {stage} no request was answered: {failed}")
+    table = final.sums([final.answers(now), final.answered(perfect)])
+    before, after, rows = (float(one) for one in table.sum(axis=0))
+    low, high = bootstrap(table, lambda drawn: (drawn[:, 1] - drawn[:, 0]) / drawn[:, 2])
+    gain = Figure((after - before) / rows, low, high)
+    found = Bound(
+        final.endpoint, stage, final.metric, len(table), len(perfect) - len(table), before / rows, after / rows, gain
+    )
+    change = f"Were {stage} perfect, {final.metric} would go from {found.now:.4g} to {found.perfect:.4g} ({low:+.4g} to {high:+.4g})"
+    found.verdict = f"{change}." if gain.clear else f"{change}: no more than chance makes."
     return found
 
 

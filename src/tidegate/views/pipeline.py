@@ -30,6 +30,10 @@ CALLERS = "callers"
 Part = Literal["steady", "origin", "hands on", "absorbs", "unclear"]
 
 
+FAINT = 0.3
+"""Of the largest effect anywhere in the pipeline: what moved by less is not looked at."""
+
+
 class Change(msgspec.Struct, frozen=True):
     """One column that moved, in words, and how far (0 to 1)."""
 
@@ -90,6 +94,7 @@ def explain(
         raise InvalidRequest("the window ends before it begins")
     whole = _stage(layout, "", endpoint, start, end)
     found = [_stage(layout, name, f"{endpoint}.{name}", start, end) for name in names]
+    _without_faint([whole, *found])
     begins = next((one.stage for one in found if one.part == "origin"), "")
     if not begins and whole.inputs:
         begins = CALLERS
@@ -117,10 +122,24 @@ def _stage(layout: Layout, name: str, endpoint: str, start: float, end: float) -
     if not view.outputs and "output" in blurred:
         view.why = f"{few} what it gives"
         return view
-    view.part = ("hands on" if view.inputs else "origin") if view.outputs else "absorbs" if view.inputs else "steady"
+    view.part = _part(view)
     if view.part == "origin" and "input" in blurred:
         view.why = f"{few} what it is given"
     return view
+
+
+def _part(view: StageView) -> Part:
+    return ("hands on" if view.inputs else "origin") if view.outputs else "absorbs" if view.inputs else "steady"
+
+
+def _without_faint(views: Sequence[StageView]) -> None:
+    """Of dozens of columns one or two move by chance. Beside a change that is several times as large they are no beginning of it."""
+    strongest = max((change.effect for view in views for change in (*view.inputs, *view.outputs)), default=0.0)
+    for view in views:
+        view.inputs = [change for change in view.inputs if change.effect >= FAINT * strongest]
+        view.outputs = [change for change in view.outputs if change.effect >= FAINT * strongest]
+        if view.part != "unclear":
+            view.part = _part(view)
 
 
 class _Counted(NamedTuple):

@@ -59,14 +59,19 @@ class ReplaySet(msgspec.Struct, frozen=True):
     skipped: int
 
 
-def candidate(layout: Layout, endpoint: str, version: str) -> VersionRoute:
-    """The version as the gateways know it. Errors: NotFound with the known ones; InvalidRequest where it can't answer."""
+def table(layout: Layout) -> RoutingTable:
+    """What the gateways serve. Errors: NotFound while there is none."""
     try:
-        table = msgspec.json.decode(layout.routing.read_bytes(), type=RoutingTable)
+        return msgspec.json.decode(layout.routing.read_bytes(), type=RoutingTable)
     except (FileNotFoundError, msgspec.MsgspecError) as exc:
         raise NotFound("no routing table yet; `tidegate status` shows how far the start is") from exc
-    route = _endpoint(table, endpoint)
-    known = {found.version: found for found in table.versions if found.model == route.model}
+
+
+def candidate(layout: Layout, endpoint: str, version: str) -> VersionRoute:
+    """The version as the gateways know it. Errors: NotFound with the known ones; InvalidRequest where it can't answer."""
+    routed = table(layout)
+    route = _endpoint(routed, endpoint)
+    known = {found.version: found for found in routed.versions if found.model == route.model}
     if version not in known:
         raise NotFound(
             f"model {route.model} has no version {version!r}.{nearest(version, list(known))} Known: {', '.join(known)}"
@@ -103,8 +108,8 @@ def requests(
     sources = {spec.name: _columns(found.book, spec, have) for spec in signature.inputs}
     needed = sorted({column.name for columns in sources.values() for column in columns})
     frame = rows.filter(pl.col("prediction_id").is_in(chosen.implode())).select("prediction_id", "row", "time", *needed)
-    table = frame.collect().sort("time", "prediction_id", "row")
-    made = list(_requests(table, signature, sources, BlobStore(layout.blobs)))
+    logged = frame.collect().sort("time", "prediction_id", "row")
+    made = list(_requests(logged, signature, sources, BlobStore(layout.blobs)))
     return ReplaySet([request for request in made if request is not None], ids.height, sum(r is None for r in made))
 
 
