@@ -10,6 +10,7 @@ those who wait is bounded; whoever comes on top asks again by themselves.
 from __future__ import annotations
 
 import asyncio
+import re
 import sys
 import time
 from collections.abc import Callable
@@ -25,6 +26,9 @@ PERIOD: Final = 0.2
 MOST: Final = 1024
 NEW: Final = 5.0
 """Seconds for which an unknown id may yet become a task."""
+
+MINTED: Final = re.compile(r"[0-9a-f]{16,24}-[0-9a-f]{1,16}")
+"""A gateway's prediction ids. What isn't one never becomes a task, so nobody waits for it."""
 
 Done = Callable[["Decision | None"], None]
 
@@ -52,6 +56,8 @@ class Decisions:
 
     async def find(self, id: str) -> Decision | None:
         """What is known of one now; of an id that is too new to be known, a moment later. Errors: asyncio.QueueFull, StateError."""
+        if not MINTED.fullmatch(id):
+            return None
         loop = asyncio.get_running_loop()
         known = await loop.run_in_executor(None, self._read, [id])
         if id in known:
