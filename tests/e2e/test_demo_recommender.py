@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-pytestmark = [pytest.mark.slow, pytest.mark.timeout(400)]
+pytestmark = [pytest.mark.timeout(400), pytest.mark.xdist_group("demo recommender")]
 
 
 def shown(tmp_path: Path, *words: str) -> tuple[dict[str, Any], str]:
@@ -24,7 +24,11 @@ def shown(tmp_path: Path, *words: str) -> tuple[dict[str, Any], str]:
     return json.loads(report.read_text()), done.stdout
 
 
-@pytest.mark.parametrize(("words", "visits"), [(("--short",), 400), ((), 1500)], ids=["short", "full"])
+@pytest.mark.parametrize(
+    ("words", "visits"),
+    [(("--short",), 400), pytest.param((), 1500, marks=pytest.mark.slow)],
+    ids=["short", "full"],
+)
 def test_clicks_bring_it_in_and_a_change_two_stages_before_them_is_found(
     tmp_path: Path, words: tuple[str, ...], visits: int
 ) -> None:

@@ -12,14 +12,15 @@ import pytest
 
 from tidegate.demo.scratches.acts import Act
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("demo scratches")]
 
 
-def test_a_model_takes_over_by_degrees_and_steps_back_in_the_dark(tmp_path: Path) -> None:
+@pytest.mark.parametrize("words", [["--short"], pytest.param([], marks=pytest.mark.slow)], ids=["short", "full"])
+def test_a_model_takes_over_by_degrees_and_steps_back_in_the_dark(tmp_path: Path, words: list[str]) -> None:
     report, workdir = tmp_path / "degrees.json", tmp_path / "demo"
-    command = [sys.executable, "-m", "tidegate", "demo", "scratches", "--once"]
+    command = [sys.executable, "-m", "tidegate", "demo", "scratches", "--once", *words]
     command += ["--workdir", str(workdir), "--report", str(report)]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=1500, env={**os.environ, "COLUMNS": "120"})
+    done = subprocess.run(command, capture_output=True, text=True, timeout=600, env={**os.environ, "COLUMNS": "120"})
     assert done.returncode == 0, done.stdout + done.stderr
     acts = msgspec.json.decode(report.read_bytes(), type=list[Act])
     assert [one.degree for one in acts] == [

@@ -112,7 +112,9 @@ def recommender(
 @group.command()
 def scratches(
     once: Annotated[bool, typer.Option("--once", help="End when all is shown.")] = False,
-    short: Annotated[bool, typer.Option("--short", help="120 pictures an act instead of 300.")] = False,
+    short: Annotated[
+        bool, typer.Option("--short", help="60 pictures an act instead of 300, and a target of 5% instead of 3%.")
+    ] = False,
     report: Annotated[Path | None, typer.Option("--report", help="Write the figures to this JSON file.")] = None,
     workdir: Annotated[Path | None, typer.Option("--workdir", help="Where the state is kept.")] = None,
 ) -> None:

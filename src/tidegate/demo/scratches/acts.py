@@ -36,8 +36,6 @@ from tidegate.storage.review import ReviewStore
 ENDPOINT = "inspect"
 QUEUE = "inspectors"
 DARK = Camera(light=0.35, noise=0.03)
-COMPARED = 900
-"""Pictures at shadow: a target of 3% needs some hundreds of sure ones."""
 SENDERS = 6
 LIMIT = 120.0
 
@@ -56,10 +54,14 @@ class Act(msgspec.Struct):
 
 
 class Acts:
-    """Plays them in order. `size` pictures an act, some more where evidence is gathered."""
+    """Plays them in order. `size` pictures an act, some more where evidence is gathered; `compared` at shadow, of which the target
+    of the project has to be provable (3%: some hundreds of sure ones)."""
 
-    def __init__(self, system: System, client: Client, console: Console, size: int, seed: int = 100) -> None:
-        self._system, self._client, self._console, self._size = system, client, console, size
+    def __init__(
+        self, system: System, client: Client, console: Console, size: int, compared: int, seed: int = 100
+    ) -> None:
+        self._system, self._client, self._console = system, client, console
+        self._size, self._compared = size, compared
         self.pictures: Iterator[Phone] = phones(seed)
         self._truth: dict[str, str] = {}
         self.made: list[Act] = []
@@ -70,7 +72,7 @@ class Acts:
             self._people = people
             self._act("human", self._size // 4)
             self._move("shadow", "nobody sees what it says")
-            self._act("shadow", COMPARED)
+            self._act("shadow", self._compared)
             self._type("automation", ENDPOINT)
             self._move("assist", "it agrees with us")
             self._act("assist", self._size // 2)

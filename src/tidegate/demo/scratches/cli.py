@@ -25,8 +25,8 @@ from tidegate.errors import ConfigError
 from tidegate.storage.layout import write_atomic
 
 FOLDER = Path(".demo-scratches")
-SIZE, SHORT = 300, 120
-"""Pictures an act."""
+LONG, SHORT = (300, 900, "3%"), (60, 240, "5%")
+"""Pictures an act and at shadow, and the target that so many can prove."""
 LEFT = 12
 """Pictures that wait for who looks at the page."""
 
@@ -34,17 +34,19 @@ LEFT = 12
 def run(once: bool = False, report: Path | None = None, workdir: Path | None = None, short: bool = False) -> int:
     """Take one endpoint through all degrees of automation and back, with simulated inspectors; blocks until Ctrl-C unless `once`.
 
-    report: a JSON file for the figures by degree. workdir: where the state is kept (`.demo-scratches`). short: fewer pictures.
+    report: a JSON file for the figures by degree. workdir: where the state is kept (`.demo-scratches`). short: fewer pictures, which can
+    prove less: a target of 5% instead of 3%.
     Returns 0; 130 after Ctrl-C. Errors: TidegateError.
     """
     console = Console()
     folder = (workdir or FOLDER).absolute()
     try:
-        file = prepare(folder)
+        size, compared, target = SHORT if short else LONG
+        file = prepare(folder, target)
         with terminated_as_interrupted(), System(file) as system:
             console.print(f"`tidegate up` answers after {system.wait_ready(ENDPOINT):.1f} s at {system.http}")
             with Client(system.http, timeout=60.0) as client:
-                acts = Acts(system, client, console, SHORT if short else SIZE)
+                acts = Acts(system, client, console, size, compared)
                 acts.run()
                 console.print(table(acts.made))
                 if report is not None:
@@ -66,15 +68,15 @@ def run(once: bool = False, report: Path | None = None, workdir: Path | None = N
         return 130
 
 
-def prepare(folder: Path) -> Path:
+def prepare(folder: Path, target: str) -> Path:
     """The project file. Errors: ConfigError for a folder that isn't the demo's, or in use, and where an extra is missing."""
     if importlib.util.find_spec("PIL") is None:
         raise ConfigError("Pillow is not installed; the demo needs: pip install 'tidegate[image]'")
-    return own.put(folder, project())
+    return own.put(folder, project(target))
 
 
-def project() -> str:
-    """tidegate.yaml: one model, one endpoint, and who decides there."""
+def project(target: str) -> str:
+    """tidegate.yaml: one model, one endpoint, and who decides there; `target` is the share of its decisions that may be wrong."""
     ports = ", ".join(f"{name}: {port if free(port) else 0}" for name, port in PORTS.items())
     return f"""{MARK}project: demo-scratches
 server: {{{ports}}}
@@ -92,7 +94,7 @@ endpoints:
         input.mean.image_brightness: {{min: 0.15, over: 1m, minRows: 20}}
     automation:
       level: human
-      act: {{confidence: ">= auto", targetError: 3%, audit: 10%}}
+      act: {{confidence: ">= auto", targetError: {target}, audit: 10%}}
       review: {{queue: {QUEUE}, question: "Is there a scratch on this phone?", choices: [{CLEAN}, {SCRATCHED}], timeout: 10m}}
       stepDown: {{on: [input.mean.image_brightness], to: assist}}
 """

@@ -35,15 +35,15 @@ HEARD = (
 )
 ENOUGH = 72
 """Requests before and after a change: with fewer, `pipeline explain` can't tell it from chance."""
-REPLAYED = 24
 LIMIT = 60.0
 
 
 class Acts:
-    """Plays them, in order; in each all `clips` are sent."""
+    """Plays them, in order; in each all `clips` are sent. `replayed`: requests that are asked again under every mix of versions."""
 
-    def __init__(self, system: System, client: Client, clips: list[Clip], console: Console) -> None:
-        self._system, self._client, self._clips, self._console = system, client, clips, console
+    def __init__(self, system: System, client: Client, clips: list[Clip], replayed: int, console: Console) -> None:
+        self._system, self._client, self._console = system, client, console
+        self._clips, self._replayed = clips, replayed
         self._sent = 0
 
     def run(self) -> None:
@@ -76,7 +76,15 @@ class Acts:
             "and how much of the change since the beginning is whose: a few requests once more, under every mix of versions"
         )
         self._type(
-            "pipeline", "attribute", ENDPOINT, "--from", "vad:1,asr:1", "--to", "vad:2,asr:2", "--limit", str(REPLAYED)
+            "pipeline",
+            "attribute",
+            ENDPOINT,
+            "--from",
+            "vad:1,asr:1",
+            "--to",
+            "vad:2,asr:2",
+            "--limit",
+            str(self._replayed),
         )
         self._say("what callers sent, and how sure the models were, is in the log")
         self._type("log", "query", HEARD)
