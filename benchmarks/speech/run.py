@@ -2,20 +2,21 @@
 
 36 recordings, what is said in each as its label --> transcribe at vad:1+asr:1 ... vad:3+asr:2, by their addresses
   --> tidegate.views.quality by version and condition (bootstrap over recordings) and the log's latencies --> results/run.json
-9 clear recordings by the pipeline | by its two models, one after the other, in turn --> ratios of the times
+9 clear recordings by the pipeline | two calls of its models | the models in this process, in turn --> ratios of the times
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import time
 from pathlib import Path
 from typing import Any
 
 import msgspec
+import numpy as np
 from rich.console import Console
+from rich.progress import track
 
 from benchmarks.serving.machine import describe
 from tidegate.app import label_options
@@ -24,6 +25,7 @@ from tidegate.demo.speech import clips as source
 from tidegate.demo.speech.acts import asked
 from tidegate.demo.speech.cli import prepare
 from tidegate.demo.speech.clips import CONDITIONS, Clip
+from tidegate.demo.speech.models import Asr, Vad
 from tidegate.demo.speech.project import ENDPOINT
 from tidegate.demo.system import System
 from tidegate.views.log import query
@@ -33,25 +35,45 @@ VERSIONS = ("vad:1+asr:1", "vad:2+asr:1", "vad:1+asr:2", "vad:2+asr:2", "vad:3+a
 RESULTS = Path(__file__).parent / "results" / "run.json"
 
 
-def by_hand(client: Client, clips: list[Clip], rounds: int) -> list[float]:
-    """Each clip by the pipeline and by its two models, in turn, whichever first: the ratios of the times."""
-    ratios = []
-    for turn, clip in enumerate(clips * rounds):
+def by_hand(client: Client, folder: Path, clips: list[Clip], rounds: int) -> dict[str, list[float]]:
+    """Each clip by the pipeline, by two calls of its models, and by these two models in this process, in turn, whichever first: the
+    pipeline's time as a multiple of each other way's."""
+    vad, asr = Vad(str(folder)), Asr(str(folder))
+    vad.load()
+    asr.load()
+
+    def calls(clip: Clip) -> None:
+        found = client.predict(f"{ENDPOINT}.vad", asked(clip))
+        client.predict(f"{ENDPOINT}.asr", {"segment": found.outputs["segment"]})
+
+    ways = {
+        "pipeline": lambda clip: client.predict(ENDPOINT, asked(clip)),
+        "calls": calls,
+        "functions": lambda clip: asr.predict(vad.predict(**asked(clip))["segment"]),
+    }
+    ratios: dict[str, list[float]] = {"calls": [], "functions": []}
+    for turn, clip in enumerate(track(clips * rounds, "by hand", console=Console(stderr=True))):
         taken = {}
-        for way in ("pipeline", "hand") if turn % 2 else ("hand", "pipeline"):
+        for step in range(3):
+            way = list(ways)[(turn + step) % 3]
             began = time.perf_counter()
-            if way == "pipeline":
-                client.predict(ENDPOINT, asked(clip))
-            else:
-                found = client.predict(f"{ENDPOINT}.vad", asked(clip))
-                client.predict(f"{ENDPOINT}.asr", {"segment": found.outputs["segment"]})
+            ways[way](clip)
             taken[way] = time.perf_counter() - began
-        ratios.append(taken["pipeline"] / taken["hand"])
+        for way, found in ratios.items():
+            found.append(taken["pipeline"] / taken[way])
     return ratios
 
 
-def measure(system: System, client: Client, clips: list[Clip], rounds: int) -> dict[str, Any]:
-    ratios = by_hand(client, [clip for clip in clips if clip.condition == "clear"], rounds)
+def middle(ratios: list[float]) -> dict[str, float]:
+    """The median with its 95% bounds (bootstrap over turns), and where half of the turns lie."""
+    drawn = np.median(np.random.default_rng(0).choice(ratios, (2000, len(ratios))), axis=1)
+    low, high = np.quantile(drawn, (0.025, 0.975))
+    quarter, three = np.quantile(ratios, (0.25, 0.75))
+    found = {"median": np.median(ratios), "low": low, "high": high, "quarter": quarter, "three_quarters": three}
+    return {"turns": len(ratios), **{name: float(value) for name, value in found.items()}}
+
+
+def measure(system: System, client: Client, clips: list[Clip]) -> dict[str, Any]:
     began = time.time()
     for version in VERSIONS:
         for clip in clips:
@@ -67,7 +89,6 @@ def measure(system: System, client: Client, clips: list[Clip], rounds: int) -> d
     return {
         "quality": msgspec.to_builtins(view),
         "seconds_a_second": {row["version"]: row["share"] for row in spent.to_dicts()},
-        "by_hand": {"median": statistics.median(ratios), "low": min(ratios), "high": max(ratios), "turns": len(ratios)},
     }
 
 
@@ -95,20 +116,30 @@ def main() -> None:
     parser.add_argument(
         "--workdir", type=Path, default=Path(".demo-speech"), help="the demo's: where models are fetched to"
     )
-    parser.add_argument("--rounds", type=int, default=4, help="of the comparison by hand")
+    parser.add_argument("--rounds", type=int, default=20, help="of the comparison by hand")
+    parser.add_argument("--only", choices=("quality", "hand"), help="a part; the other keeps its figures")
     options = parser.parse_args()
     folder = options.workdir.absolute()
+    found = json.loads(RESULTS.read_text()) if options.only else {}
     with System(prepare(folder, Console(stderr=True), newer=True)) as system:
         system.wait_ready(ENDPOINT)
+        clips = source.clips(folder / "speech")
         with Client(system.http, timeout=120.0) as client:
-            found = measure(system, client, source.clips(folder / "speech"), options.rounds)
+            if options.only != "hand":
+                found |= {"machine": describe(), **measure(system, client, clips)}
+            if options.only != "quality":
+                clear = [clip for clip in clips if clip.condition == "clear"]
+                ratios = by_hand(client, folder / "speech", clear, options.rounds)
+                found["by_hand"] = {"machine": describe(), **{way: middle(each) for way, each in ratios.items()}}
     RESULTS.parent.mkdir(exist_ok=True)
-    RESULTS.write_text(json.dumps({"machine": describe(), **found}, indent=1) + "\n")
+    RESULTS.write_text(json.dumps(found, indent=1) + "\n")
     print(table(found))
-    hand = found["by_hand"]
-    print(
-        f"\nthe pipeline / by hand: {hand['median']:.3f} ({hand['low']:.3f} to {hand['high']:.3f}, {hand['turns']} turns)"
-    )
+    for way in ("calls", "functions"):
+        one = found["by_hand"][way]
+        print(
+            f"the pipeline / two {way}: {one['median']:.3f} ({one['low']:.3f} to {one['high']:.3f}; half of {one['turns']} turns "
+            f"{one['quarter']:.2f} to {one['three_quarters']:.2f})"
+        )
 
 
 if __name__ == "__main__":
