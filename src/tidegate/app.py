@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 
 from tidegate.auth.policy import keys_required
+from tidegate.batches.options import BatchOptions
 from tidegate.config import Endpoint, Project, load_project, parse_project
 from tidegate.errors import ConfigError, Conflict, NotFound, StateError
 from tidegate.gateway.settings import GatewaySettings
@@ -180,7 +181,8 @@ def pin(
     endpoints = {
         name: _pin_endpoint(name, options, base, layout, progress, copy) for name, options in project.endpoints.items()
     }
-    return project.model_copy(update={"models": models, "endpoints": endpoints})
+    batches = {name: batch.within(base) for name, batch in project.batches.items()}
+    return project.model_copy(update={"models": models, "endpoints": endpoints, "batches": batches})
 
 
 def _pin_endpoint(
@@ -461,6 +463,17 @@ def automation_of(layout: Layout, endpoint: str) -> Automated:
     return found[endpoint]
 
 
+def batches_of(layout: Layout) -> dict[str, BatchOptions]:
+    """The batches of the project in force, by name."""
+    with closing(StateStore(layout)) as store:
+        desired = store.desired()
+    return _batches(desired)
+
+
+def _batches(desired: Desired) -> dict[str, BatchOptions]:
+    return Project.model_validate_json(desired.project).batches if desired.project else {}
+
+
 def pipeline_stages(layout: Layout, endpoint: str) -> dict[str, str]:
     """A pipeline's stages that have a model, in order, and the version that most of their requests get; none of any other endpoint."""
     known = _desired(layout)
@@ -522,8 +535,9 @@ def run_controller(state: str) -> None:
 
 def run_monitor(state: str) -> None:
     """The monitor process: `python -m tidegate.app STATE monitor`. It follows the desired state, and tells ingest."""
-    from threading import Thread
+    from threading import Lock, Thread
 
+    from tidegate.batches.scheduler import Batches
     from tidegate.exports.exporter import Exporter
     from tidegate.monitoring.scheduler import Monitoring
     from tidegate.review.keeper import Keeper
@@ -549,22 +563,28 @@ def run_monitor(state: str) -> None:
         known = monitoring_settings(project, desired.revision, processes.control if processes is not None else "")
         return known
 
-    beside: tuple[int, dict[str, Automated]] = (-1, {})
+    beside: tuple[int, dict[str, Automated], dict[str, BatchOptions]] = (-1, {}, {})
+    reading = Lock()
 
-    def people() -> dict[str, Automated]:
+    def current() -> tuple[int, dict[str, Automated], dict[str, BatchOptions]]:
         nonlocal beside
-        if store.revision() != beside[0]:
-            desired = store.desired()
-            beside = (desired.revision, automated(desired))
-        return beside[1]
+        with reading:
+            if store.revision() != beside[0]:
+                desired = store.desired()
+                beside = (desired.revision, automated(desired), _batches(desired))
+            return beside
 
     stopped = _until_told()
     exporter = Exporter(layout)
     exporter.start()
-    keeper = Thread(target=Keeper(layout, people).run, args=(stopped,), name="review", daemon=True)
-    keeper.start()
+    keeper = Keeper(layout, lambda: current()[1])
+    batches = Batches(layout, lambda: current()[2])
+    loops = [Thread(target=loop.run, args=(stopped,), daemon=True) for loop in (keeper, batches)]
+    for thread in loops:
+        thread.start()
     Monitoring(layout, resolve).run(stopped)
-    keeper.join(2.0)
+    for thread in loops:
+        thread.join(2.0)
     exporter.stop()
 
 

@@ -25,6 +25,7 @@ from pydantic import (
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
+from tidegate.batches.options import BatchOptions
 from tidegate.errors import ConfigError
 from tidegate.exports.options import TelemetryOptions
 from tidegate.gateway.options import EndpointOptions, ServerOptions
@@ -140,10 +141,13 @@ class Project(Options):
     )
     models: dict[str, ModelOptions] = Field(default_factory=dict)
     endpoints: dict[str, Endpoint] = Field(default_factory=dict)
+    batches: dict[str, BatchOptions] = Field(
+        default_factory=dict, description="Tables whose rows are predicted on a schedule, or when asked."
+    )
 
     @model_validator(mode="after")
     def _references(self) -> Project:
-        for kind, names in (("model", self.models), ("endpoint", self.endpoints)):
+        for kind, names in (("model", self.models), ("endpoint", self.endpoints), ("batch", self.batches)):
             for name in names:
                 if not NAME.fullmatch(name):
                     raise ValueError(f"{kind} name {name!r}: use letters, digits, '.', '_' and '-', at most 100")
@@ -185,6 +189,10 @@ class Project(Options):
                     )
             except ConfigError as exc:
                 raise ValueError(f"endpoints.{name}.strategy: {exc}") from exc
+        for name, batch in self.batches.items():
+            if batch.endpoint not in self.endpoints:
+                hint = nearest(batch.endpoint, self.endpoints)
+                raise ValueError(f"batches.{name}.endpoint: there is no endpoint {batch.endpoint!r}.{hint}")
         return self
 
     def _stages(self, name: str, endpoint: Endpoint) -> None:

@@ -7,6 +7,7 @@ from fastapi import FastAPI
 from tidegate import __version__
 from tidegate.api import errors
 from tidegate.api.alarms import router as alarms
+from tidegate.api.batches import router as batches
 from tidegate.api.drift import router as drift
 from tidegate.api.guard import Guard
 from tidegate.api.log import router as log
@@ -48,6 +49,7 @@ def build(layout: Layout, *, host: str = "127.0.0.1", require_keys: bool = False
     app.include_router(alarms)
     app.include_router(quality)
     app.include_router(review)
+    app.include_router(batches)
     app.include_router(pipelines)
     app.include_router(overview)
     app.include_router(settings)

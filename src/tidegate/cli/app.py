@@ -10,6 +10,7 @@ import typer
 from tidegate.cli import (
     alarms,
     automation,
+    batch,
     demo,
     drift,
     freeze,
@@ -82,6 +83,7 @@ for _part in (
     review,
     models,
     predict,
+    batch,
     loadtest,
     log,
     alarms,

@@ -81,6 +81,7 @@ class Place:
 
     def gateway(self, url: str | None) -> str:
         """The address to call: the one given, or the running project's. Errors: NotRunning."""
+        from tidegate.types.processes import reachable
         from tidegate.views.status import read_processes
 
         if url:
@@ -89,16 +90,6 @@ class Place:
         if found is None or not found.http:
             raise NotRunning(f"the project {self.file.parent} is still starting; `tidegate status` shows it")
         return reachable(found.http)
-
-
-def reachable(address: str) -> str:
-    """An address to bind is not always one to call.
-
-    >>> reachable("http://0.0.0.0:8080"), reachable("127.0.0.1:1")
-    ('http://127.0.0.1:8080', 'http://127.0.0.1:1')
-    """
-    full = address if "://" in address else f"http://{address}"
-    return full.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")
 
 
 def actor() -> str:

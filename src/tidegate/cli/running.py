@@ -12,9 +12,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tidegate.cli import FAILED
-from tidegate.cli.common import JsonOption, Place, ProjectOption, reachable
+from tidegate.cli.common import JsonOption, Place, ProjectOption
 from tidegate.cli.show import note, print_json
 from tidegate.errors import ConfigError, StateError
+from tidegate.types.processes import reachable
 
 if TYPE_CHECKING:
     from tidegate.types.processes import Processes

@@ -23,7 +23,7 @@ from tidegate.client.prediction import Prediction, flat_columns
 from tidegate.errors import InvalidRequest
 
 PART_BATCHES = 16
-_TYPES: dict[str, Any] = {
+TYPES: dict[str, Any] = {
     "BYTES": pl.String,
     "BOOL": pl.Boolean,
     "FP16": pl.Float32,
@@ -61,19 +61,19 @@ def predict_file(
     total = int(lazy.select(pl.len()).collect().item())
     if not total:
         raise InvalidRequest(f"{source} has no rows")
-    send = _columns(lazy, metadata, source)
+    send = columns_to_send(lazy, metadata, str(source))
     part_rows = batch_rows * PART_BATCHES
     folder = target.with_name(target.name + ".partial")
     done = _resume(folder, [endpoint, version, outputs, keep_inputs, part_rows, *_stamp(source)])
     if progress is not None:
         progress(min(done * part_rows, total), total)
     with ThreadPoolExecutor(concurrency) as pool:
-        for number, part in enumerate(_parts(lazy, done * part_rows, part_rows), done):
+        for number, part in enumerate(parts_of(lazy, done * part_rows, part_rows), done):
             batches = [part[at : at + batch_rows] for at in range(0, part.height, batch_rows)]
             calls = [pool.submit(_ask, client, endpoint, batch, send, version, outputs) for batch in batches]
             try:
                 answers = [
-                    _table(batch, call.result(), keep_inputs) for batch, call in zip(batches, calls, strict=True)
+                    answered(batch, call.result(), keep_inputs) for batch, call in zip(batches, calls, strict=True)
                 ]
             except BaseException:
                 for call in calls:
@@ -101,14 +101,19 @@ def _scan(source: Path, metadata: dict[str, Any]) -> pl.LazyFrame:
         raise InvalidRequest(f"there is no file {source}")
     if _suffix(source) == ".parquet":
         return pl.scan_parquet(source)
-    types = {tensor["name"]: _TYPES.get(tensor["datatype"], pl.Int64) for tensor in metadata["inputs"]}
+    types = csv_types(metadata)
     header = pl.scan_csv(source, infer_schema=False).collect_schema().names()
     return pl.scan_csv(
         source, schema_overrides={name: types[name] for name in header if name in types}, infer_schema_length=10_000
     )
 
 
-def _columns(lazy: pl.LazyFrame, metadata: dict[str, Any], source: Path) -> list[str] | str:
+def csv_types(metadata: dict[str, Any]) -> dict[str, Any]:
+    """How a CSV's columns are read: as the model takes them."""
+    return {tensor["name"]: TYPES.get(tensor["datatype"], pl.Int64) for tensor in metadata["inputs"]}
+
+
+def columns_to_send(lazy: pl.LazyFrame, metadata: dict[str, Any], source: str) -> list[str] | str:
     """The columns to send by name, or the name of the one matrix that all of them make."""
     have = lazy.collect_schema().names()
     inputs = metadata["inputs"]
@@ -140,7 +145,7 @@ def _resume(folder: Path, job: list[Any]) -> int:
     return done
 
 
-def _parts(lazy: pl.LazyFrame, start: int, rows: int) -> Iterator[pl.DataFrame]:
+def parts_of(lazy: pl.LazyFrame, start: int, rows: int) -> Iterator[pl.DataFrame]:
     """Frames of exactly `rows` rows (the last may be shorter), from row `start` on, as the file is read."""
     rest: pl.DataFrame | None = None
     for chunk in lazy.slice(start).collect_batches(chunk_size=rows, maintain_order=True, lazy=True):
@@ -164,7 +169,8 @@ def _ask(
     return client.predict(endpoint, data, version=version, outputs=outputs)
 
 
-def _table(batch: pl.DataFrame, prediction: Prediction, keep_inputs: bool) -> pl.DataFrame:
+def answered(batch: pl.DataFrame, prediction: Prediction, keep_inputs: bool) -> pl.DataFrame:
+    """Rows with what was said of them, and the ids that feedback refers to. Errors: InvalidRequest for an output that isn't by row."""
     columns = {name: pl.Series(values.tolist()) if values.dtype.kind == "O" else pl.Series(values)
                for name, values in flat_columns(prediction.outputs).items()}  # fmt: skip
     for name, values in columns.items():

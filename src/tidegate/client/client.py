@@ -68,6 +68,7 @@ class _Shared:
         subject: str | None,
         unit: str | None,
         timeout: float | None,
+        request_id: str | None,
     ) -> Program[Prediction]:
         left = self._timeout if timeout is None else timeout
         name = "input"
@@ -83,7 +84,7 @@ class _Shared:
         return (
             yield from core.predict(
                 endpoint, inputs, version=version, outputs=outputs, subject=subject, unit=unit, timeout=left,
-                library=library_of(data),
+                library=library_of(data), request_id=request_id,
             )
         )  # fmt: skip
 
@@ -110,16 +111,18 @@ class Client(_Shared):
         subject: str | None = None,
         unit: str | None = None,
         timeout: float | None = None,
+        request_id: str | None = None,
     ) -> Prediction:
         """Ask an endpoint. `data`: a pandas or Polars DataFrame, an array [rows, ...], arrays by input name, or a
         list of records.
 
         `version` asks for one instead of the split's choice; `outputs` names those wanted; `subject` says who the
         rows are
-        about (for erasure), `unit` what to keep together in a rollout. Errors: those of errors.py, InvalidRequest to
+        about (for erasure), `unit` what to keep together in a rollout. `request_id` is your own name of the request, kept in the
+        log; with one, a request whose connection is lost isn't sent again. Errors: those of errors.py, InvalidRequest to
         DeadlineExceeded; DecisionPending where people decide: ask `decision` for it then.
         """
-        return self._run(self._predict(endpoint, data, version, outputs, subject, unit, timeout))
+        return self._run(self._predict(endpoint, data, version, outputs, subject, unit, timeout, request_id))
 
     def decision(self, prediction_id: str, *, timeout: float | None = None) -> Prediction:
         """What people decided of a prediction, waited for until the time-out. Errors: NotFound, DecisionPending."""
@@ -230,9 +233,10 @@ class AsyncClient(_Shared):
         subject: str | None = None,
         unit: str | None = None,
         timeout: float | None = None,
+        request_id: str | None = None,
     ) -> Prediction:
         """See Client.predict."""
-        return await self._run(self._predict(endpoint, data, version, outputs, subject, unit, timeout))
+        return await self._run(self._predict(endpoint, data, version, outputs, subject, unit, timeout, request_id))
 
     async def feedback(
         self,

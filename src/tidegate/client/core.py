@@ -4,7 +4,8 @@ and returns a result.
     predict(...) --Send--> driver (sync or async) --Reply--> predict --Wait--> driver ... --> Prediction, or an error
 
 Retried until the time-out: 429 and 503 after Retry-After or a growing, jittered pause, and connections that were
-refused or lost (except a feedback without a key, which could then be counted twice).
+refused or lost (except a feedback without a key, which could then be counted twice, and a prediction with a request id, which its
+caller can look up).
 """
 
 from __future__ import annotations
@@ -145,7 +146,9 @@ def model_path(endpoint: str, version: str | None, tail: str = "") -> str:
 # -- predictions
 
 
-def infer_body(inputs: Mapping[str, Array], outputs: Sequence[str] | None) -> tuple[bytes, dict[str, str]]:
+def infer_body(
+    inputs: Mapping[str, Array], outputs: Sequence[str] | None, request_id: str | None = None
+) -> tuple[bytes, dict[str, str]]:
     """The v2 body with binary tensors, and its headers. A text with missing values goes as JSON, where null can be
     said.
     """
@@ -162,6 +165,8 @@ def infer_body(inputs: Mapping[str, Array], outputs: Sequence[str] | None) -> tu
             parts.append(raw)
         entries.append(entry)
     message: dict[str, Any] = {"inputs": entries, "parameters": {"binary_data_output": True}}
+    if request_id is not None:
+        message["id"] = request_id
     if outputs is not None:
         message["outputs"] = [{"name": name, "parameters": {"binary_data": True}} for name in outputs]
     parts[0] = orjson.dumps(message)
@@ -181,14 +186,17 @@ def predict(
     unit: str | None,
     timeout: float,
     library: str,
+    request_id: str | None = None,
 ) -> Program[Prediction]:
     """One prediction."""
-    content, headers = infer_body(inputs, outputs)
+    content, headers = infer_body(inputs, outputs, request_id)
     if subject is not None:
         headers["tidegate-subject"] = subject
     if unit is not None:
         headers["tidegate-unit"] = unit
-    reply = yield from call("POST", model_path(endpoint, version, "/infer"), timeout, headers, content)
+    reply = yield from call(
+        "POST", model_path(endpoint, version, "/infer"), timeout, headers, content, again=request_id is None
+    )
     if reply.status == 202:
         raise DecisionPending(str(orjson.loads(reply.body).get("id", "")))
     return prediction_of(reply, library)

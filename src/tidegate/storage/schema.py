@@ -26,6 +26,7 @@ answer     what each person said of it; what was undone stays, with when
 claim      who is looking at what, and until when nobody else gets it
 tailed     how far each journal slot was read for instances that people decide
 automation each endpoint's degree of automation, with the threshold in force; `moves` are how it came there, newest last (JSON)
+batch      each run of a batch that recurs; `live` is its name while it isn't over (unique: one at a time)
 """
 
 from __future__ import annotations
@@ -315,4 +316,27 @@ automation = Table(
     Column("said", String(16), nullable=False),
     Column("threshold", Float, nullable=True),
     Column("moves", Text, nullable=False),
+)
+
+batch = Table(
+    "batch",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("name", String(100), nullable=False),
+    Column("due", Float, nullable=False),
+    Column("actor", String(200), nullable=False),
+    Column("options", Text, nullable=False),
+    Column("state", String(16), nullable=False),
+    Column("tries", Integer, nullable=False),
+    Column("started", Float, nullable=False),
+    Column("seen", Float, nullable=False),
+    Column("ended", Float, nullable=False),
+    Column("rows", Integer, nullable=False),
+    Column("total", Integer, nullable=False),
+    Column("cursor", Text, nullable=False),
+    Column("target", Text, nullable=False),
+    Column("error", Text, nullable=False),
+    Column("live", String(100), nullable=True),
+    Index("batch_due", "name", "due", unique=True),
+    Index("batch_live", "live", unique=True),
 )

@@ -89,3 +89,13 @@ class Processes(msgspec.Struct, frozen=True, omit_defaults=True):
     http: str = ""
     grpc: str = ""
     control: str = ""
+
+
+def reachable(address: str) -> str:
+    """An address to bind is not always one to call.
+
+    >>> reachable("http://0.0.0.0:8080"), reachable("127.0.0.1:1")
+    ('http://127.0.0.1:8080', 'http://127.0.0.1:1')
+    """
+    full = address if "://" in address else f"http://{address}"
+    return full.replace("//0.0.0.0:", "//127.0.0.1:").replace("//[::]:", "//[::1]:")

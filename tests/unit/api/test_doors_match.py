@@ -26,6 +26,10 @@ CALLS = {
     "apply": "post /api/apply",
     "automation": "post /api/endpoints/{endpoint}/automation",
     "audit": "get /api/audit",
+    "batch cancel": "post /api/batches/runs/{id}/cancel",
+    "batch list": "get /api/batches",
+    "batch run": "post /api/batches/{name}/run",
+    "batch runs": "get /api/batches/runs",
     "check": "post /api/apply",  # dry_run
     "drift": "get /api/endpoints/{endpoint}/drift",
     "freeze": "post /api/freezes",
