@@ -24,6 +24,7 @@ from tidegate.errors import ConfigError, Conflict, NotFound, StateError
 from tidegate.gateway.settings import GatewaySettings
 from tidegate.monitoring.options import LabelOptions
 from tidegate.monitoring.settings import Settings, Watched
+from tidegate.plugins import nearest
 from tidegate.profiles.settings import EndpointSettings, MonitoringSettings
 from tidegate.review.options import Automated
 from tidegate.rollout.reconcile import Wanted
@@ -461,6 +462,22 @@ def automation_of(layout: Layout, endpoint: str) -> Automated:
             f"endpoint {endpoint!r} has no `automation:` in the project file: the model decides. With it: {known}"
         )
     return found[endpoint]
+
+
+def endpoint_named(layout: Layout, endpoint: str) -> str:
+    """The name, if the project in force has such an endpoint. Errors: NotFound, naming those that it has."""
+    known = _desired(layout)
+    if endpoint not in known:
+        raise NotFound(
+            f"there is no endpoint {endpoint!r}.{nearest(endpoint, known)} Known: {', '.join(known) or 'none'}"
+        )
+    return endpoint
+
+
+def stable_of(layout: Layout, endpoint: str) -> str:
+    """The version that serves most callers; empty for a pipeline and for an unknown endpoint."""
+    known = _desired(layout).get(endpoint)
+    return _most(known.split) if known is not None else ""
 
 
 def batches_of(layout: Layout) -> dict[str, BatchOptions]:

@@ -217,7 +217,7 @@ class Supervisor:
         self._held: list[socket.socket] = []
         self.http = self._hold(server.host, server.http, "http")
         self.grpc = self._hold(server.host, server.grpc, "grpc") if server.grpc >= 0 else -1
-        self.control = self._hold(server.host, server.control, "control")
+        self.control = self._hold(server.host, server.control, "control") if server.control >= 0 else -1
 
     def run(self, on_ready: Callable[[Processes], None] | None = None) -> int:
         """Blocks until SIGTERM or SIGINT; the exit code."""
@@ -322,10 +322,10 @@ class Supervisor:
         """What nobody waits for starts once requests are answered."""
         root = str(self._layout.root)
         self._add("ingest", "ingest", [sys.executable, "-m", "tidegate.ingest", root])
+        if self.control >= 0:
+            port = {"TIDEGATE_CONTROL_PORT": str(self.control)}
+            self._add("web", "web", [sys.executable, "-m", "tidegate.ui", root], port)
         self._add("monitor", "monitor", [sys.executable, "-m", "tidegate.app", root, "monitor"])
-        self._add(
-            "web", "web", [sys.executable, "-m", "tidegate.ui", root], {"TIDEGATE_CONTROL_PORT": str(self.control)}
-        )
 
     def _add(
         self,
@@ -402,10 +402,12 @@ class Supervisor:
         """All processes now."""
         host = self._project.server.host
         shown = f"[{host}]" if ":" in host else host
+        grpc = f"{shown}:{self.grpc}" if self.grpc >= 0 else ""
+        control = f"http://{shown}:{self.control}" if self.control >= 0 else ""
+        children = [child.status() for child in self._children.values()]
         return Processes(
-            os.getpid(), self._plan.revision, time.time(), [child.status() for child in self._children.values()],
-            f"http://{shown}:{self.http}", f"{shown}:{self.grpc}" if self.grpc >= 0 else "", f"http://{shown}:{self.control}",
-        )  # fmt: skip
+            os.getpid(), self._plan.revision, time.time(), children, f"http://{shown}:{self.http}", grpc, control
+        )
 
     def _write(self) -> None:
         with contextlib.suppress(OSError):  # a full disk must not stop the supervisor

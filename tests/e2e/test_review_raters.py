@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from tests.integration.test_automation import MODEL, automated
-from tests.support.system import PROJECT, System, wait_until
+from tests.support.system import WITH_CONTROL, System, wait_until
 
 from tidegate.storage.review import ReviewStore
 from tidegate.views.log import query
@@ -45,7 +45,7 @@ def call(system: System, path: str, body: dict[str, Any]) -> Any:
 def test_nothing_is_lost_or_doubled(tmp_path: Path) -> None:
     rule = automated("assist", review={"queue": "inspectors", "overlap": "20%", "choices": ["clean", "scratched"]})
     models = {"inspector": {"versions": {"1": {"path": "inspector:Inspector"}}}}
-    system = System(tmp_path, {**PROJECT, "models": models, "endpoints": {"inspect": rule}})
+    system = System(tmp_path, {**WITH_CONTROL, "models": models, "endpoints": {"inspect": rule}})
     (system.folder / "inspector.py").write_text(MODEL)
     accepted: list[str] = []
     given: list[tuple[str, int]] = []

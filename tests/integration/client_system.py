@@ -94,7 +94,7 @@ def shared(config: pytest.Config, factory: pytest.TempPathFactory) -> System:
 def running(folder: Path) -> Iterator[System]:
     """Start the supervisor of a project in `folder`; stop it at the end."""
     (folder / "client_models.py").write_text(MODELS)
-    lines = ["project: clients", "server: {http: 0, grpc: 0, control: 0, workers: 1}", "models:"]
+    lines = ["project: clients", "server: {http: 0, grpc: 0, control: -1, workers: 1}", "models:"]
     version = '{path: "client_models:%s", runtime: python, pythonPath: [.], maxBatchSize: 4096, warmup: false}'
     lines += [f'  {name}: {{versions: {{"1": {version % kind}}}}}' for name, kind in NAMES.items()]
     lines += [

@@ -15,7 +15,7 @@ from typing import Any
 import grpc
 import numpy as np
 import pytest
-from tests.support.system import PROJECT, Response, System, wait_until
+from tests.support.system import WITH_CONTROL, Response, System, wait_until
 
 from tidegate.client import Client
 from tidegate.errors import Conflict, DecisionPending
@@ -61,7 +61,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
     endpoints["late"] = automated("assist", review={"queue": "late", "timeout": "1s", "onTimeout": "model"})
     endpoints["audited"] = automated("full", act={"audit": 1}, review={"queue": "audit"})
     models = {"inspector": {"versions": {"1": {"path": "inspector:Inspector"}}}}
-    running = System(tmp_path_factory.mktemp("automation"), {**PROJECT, "models": models, "endpoints": endpoints})
+    running = System(tmp_path_factory.mktemp("automation"), {**WITH_CONTROL, "models": models, "endpoints": endpoints})
     (running.folder / "inspector.py").write_text(MODEL)
     running.receiver = receiver  # type: ignore[attr-defined]
     try:

@@ -53,7 +53,7 @@ def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
     project = {
         "project": "batches",
-        "server": {"http": 0, "grpc": 0, "control": 0, "workers": 1},
+        "server": {"http": 0, "grpc": 0, "control": -1, "workers": 1},
         "log": {"flushEvery": "1s"},
         "models": {"sum": {"versions": {"1": {"path": "test_models:Sum"}}}},
         "endpoints": {"sum": {"model": "sum", "split": {"1": 100}}},

@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 import tritonclient.grpc as grpcclient
 import tritonclient.http as httpclient
-from tests.support.system import PROJECT, System, wait_until
+from tests.support.system import WITH_CONTROL, System, wait_until
 from tritonclient.utils import InferenceServerException
 
 from tidegate import changes
@@ -23,7 +23,7 @@ pytestmark = pytest.mark.xdist_group("faults_keys")
 
 @pytest.fixture(scope="module")
 def system(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
-    project = copy.deepcopy(PROJECT)
+    project = copy.deepcopy(WITH_CONTROL)
     project["server"].update({"keys": "required", "workers": 2})
     running = System(tmp_path_factory.mktemp("keys"), project)
     try:
@@ -114,7 +114,7 @@ def test_a_role_that_is_not_enough_is_forbidden(system: System, key: Any) -> Non
 
 
 def test_an_address_that_others_reach_asks_for_keys(make_system: Callable[..., System]) -> None:
-    project = copy.deepcopy(PROJECT)
+    project = copy.deepcopy(WITH_CONTROL)
     project["server"]["host"] = "0.0.0.0"
     system = make_system(project)
     system.http = system.http.replace("0.0.0.0", "127.0.0.1")

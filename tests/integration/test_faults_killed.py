@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from tests.support.load import Load, assert_exactly_once, in_table, row_body
-from tests.support.system import PROJECT, System, children_of, wait_until
+from tests.support.system import WITH_CONTROL, System, children_of, wait_until
 
 from tidegate.runner.heartbeat import read_beat
 
@@ -23,7 +23,7 @@ Make = Callable[..., System]
 
 def project(**server: Any) -> dict[str, Any]:
     """The usual one, with an endpoint `second` on version 2 of row."""
-    made = copy.deepcopy(PROJECT)
+    made = copy.deepcopy(WITH_CONTROL)
     made["server"].update({"workers": 2, **server})
     made["endpoints"]["second"] = {"model": "row", "split": {"2": 100}, "timeout": "5s"}
     return made

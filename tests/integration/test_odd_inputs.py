@@ -34,7 +34,7 @@ def shop(tmp_path_factory: pytest.TempPathFactory) -> Iterator[System]:
 
     project = {
         "project": "odd",
-        "server": {"http": 0, "grpc": 0, "control": 0, "workers": 1},
+        "server": {"http": 0, "grpc": 0, "control": -1, "workers": 1},
         "models": {
             "scratch": {"versions": {"1": {"path": "tidegate.demo.scratches.models:Scratch", "warmup": False}}},
             "profile": version("Profile", "profile.npz"),

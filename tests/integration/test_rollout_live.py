@@ -32,7 +32,7 @@ class Fails(Row):
 def project(canary: str, steps: list[dict[str, Any]]) -> dict[str, Any]:
     return {
         "project": "p",
-        "server": {"http": 0, "grpc": 0, "control": 0, "workers": 1},
+        "server": {"http": 0, "grpc": 0, "control": -1, "workers": 1},
         "analysis": {"templates": {"guardrails": {"metrics": [{"name": "error", "floor": 0.1}]}}},
         "models": {"m": {"versions": {"1": {"path": "test_models:Row"}, "2": {"path": canary}}}},
         "endpoints": {

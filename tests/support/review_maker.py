@@ -10,7 +10,7 @@ import numpy as np
 import soundfile
 from PIL import Image, ImageDraw, ImageFilter
 
-from tests.support.system import PROJECT
+from tests.support.system import WITH_CONTROL
 
 MODELS = '''
 from typing import Annotated, TypedDict
@@ -66,7 +66,7 @@ def project() -> dict[str, Any]:
         "texts": endpoint("texts", "assist", "What does this person want?", []),
         "rows": endpoint("rows", "assist", "", ["grant", "refuse"], overlap="100%"),
     }
-    return {**PROJECT, "models": models, "endpoints": endpoints}
+    return {**WITH_CONTROL, "models": models, "endpoints": endpoints}
 
 
 def picture(seed: int = 1) -> bytes:

@@ -88,7 +88,7 @@ class Words:
 
 PROJECT: dict[str, Any] = {
     "project": "test",
-    "server": {"http": 0, "grpc": 0, "control": 0, "workers": 1, "drainTimeout": 5},
+    "server": {"http": 0, "grpc": 0, "control": -1, "workers": 1, "drainTimeout": 5},
     "log": {"flushEvery": "500ms"},
     "models": {
         "simple": {"versions": {"1": {"path": "test_models:Simple"}}},
@@ -101,6 +101,9 @@ PROJECT: dict[str, Any] = {
         "words": {"model": "words", "split": {"1": 100}},
     },
 }
+
+WITH_CONTROL: dict[str, Any] = {**PROJECT, "server": {**PROJECT["server"], "control": 0}}
+"""The same with the control API and the dashboard, whose process takes longer to start than all the others."""
 
 
 class Response:
@@ -153,8 +156,12 @@ class System:
             processes = self.processes()
             if processes and all(p["state"] in ("ready", "failed") for p in processes["processes"]):
                 kinds = {p["kind"] for p in processes["processes"]}
-                if {"ingest", "web"} <= kinds:
-                    self.http, self.grpc, self.control = processes["http"], processes["grpc"], processes["control"]
+                if "monitor" in kinds:
+                    self.http, self.grpc, self.control = (
+                        processes["http"],
+                        processes["grpc"],
+                        processes.get("control", ""),
+                    )
                     with contextlib.suppress(OSError):
                         failed = any(p["state"] == "failed" for p in processes["processes"])
                         if self.get("/v2/health/ready").status == 200 or (

@@ -9,6 +9,7 @@ from tidegate.api import errors
 from tidegate.api.alarms import router as alarms
 from tidegate.api.batches import router as batches
 from tidegate.api.drift import router as drift
+from tidegate.api.evaluation import router as evaluation
 from tidegate.api.guard import Guard
 from tidegate.api.log import router as log
 from tidegate.api.metrics import router as metrics
@@ -50,6 +51,7 @@ def build(layout: Layout, *, host: str = "127.0.0.1", require_keys: bool = False
     app.include_router(quality)
     app.include_router(review)
     app.include_router(batches)
+    app.include_router(evaluation)
     app.include_router(pipelines)
     app.include_router(overview)
     app.include_router(settings)

@@ -70,7 +70,7 @@ def search(
 @group.command()
 def speech(
     once: Annotated[bool, typer.Option("--once", help="End when all is shown.")] = False,
-    short: Annotated[bool, typer.Option("--short", help="Three clips instead of nine.")] = False,
+    short: Annotated[bool, typer.Option("--short", help="Three clips instead of nine, and no replay.")] = False,
     report: Annotated[Path | None, typer.Option("--report", help="Write the figures to this JSON file.")] = None,
     workdir: Annotated[
         Path | None, typer.Option("--workdir", help="Where models, recordings and state are kept.")

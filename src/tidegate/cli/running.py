@@ -126,8 +126,8 @@ def _start_detached(place: Place, timeout: float) -> Processes:
 
 
 def _is_ready(processes: Processes) -> bool:
-    """The supervisor starts the control API once everything else answers."""
-    return any(process.kind == "web" for process in processes.processes)
+    """The supervisor starts the monitor process last, once everything else answers."""
+    return any(process.kind == "monitor" for process in processes.processes)
 
 
 def _greet(processes: Processes, seconds: float, json: bool, ending: str) -> None:
@@ -154,7 +154,8 @@ def _greet(processes: Processes, seconds: float, json: bool, ending: str) -> Non
     screen.print(f"  predictions  {reachable(processes.http)}/v2/models/NAME/infer")
     if processes.grpc:
         screen.print(f"  gRPC         {reachable(processes.grpc).removeprefix('http://')}")
-    screen.print(f"  control      {reachable(processes.control)}/api/status")
+    if processes.control:
+        screen.print(f"  control      {reachable(processes.control)}/api/status")
 
 
 def _tail(log: Path) -> str:

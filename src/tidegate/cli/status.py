@@ -103,7 +103,7 @@ def render(view: StatusView) -> Any:
             f"{view.in_flight} in flight, {size(view.rss)} in all"
         ),
         Text.from_markup(
-            f"[dim]HTTP[/] {view.http}  [dim]gRPC[/] {view.grpc or 'off'}  [dim]control[/] {view.control}"
+            f"[dim]HTTP[/] {view.http}  [dim]gRPC[/] {view.grpc or 'off'}  [dim]control[/] {view.control or 'off'}"
         ),
         _endpoints(view),
         _versions(view),

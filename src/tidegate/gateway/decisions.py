@@ -30,6 +30,9 @@ NEW: Final = 5.0
 MINTED: Final = re.compile(r"[0-9a-f]{16,24}-[0-9a-f]{1,16}")
 """A gateway's prediction ids. What isn't one never becomes a task, so nobody waits for it."""
 
+REMEMBERED: Final = 65_536
+"""Ids of callers who were told to ask again."""
+
 Done = Callable[["Decision | None"], None]
 
 
@@ -41,7 +44,18 @@ class Decisions:
         self._store: ReviewStore | None = None
         self._waiting: dict[int, tuple[str, float, bool, Done]] = {}
         self._count = 0
+        self._told: dict[str, None] = {}
         self._task: asyncio.Task[None] | None = None
+
+    def told(self, id: str) -> None:
+        """A caller was told to ask for this one: it will become a task, however long ingest takes."""
+        self._told[id] = None
+        if len(self._told) > REMEMBERED:
+            del self._told[next(iter(self._told))]
+
+    def coming(self, id: str) -> bool:
+        """Whether a caller of this process was told to ask for it."""
+        return id in self._told
 
     def hold(self, id: str, seconds: float, done: Done, *, decided: bool = True) -> bool:
         """Call `done` with the decision: once it is there whole (or, without `decided`, known at all), else with what is known when the
@@ -55,13 +69,14 @@ class Decisions:
         return True
 
     async def find(self, id: str) -> Decision | None:
-        """What is known of one now; of an id that is too new to be known, a moment later. Errors: asyncio.QueueFull, StateError."""
+        """What is known of one now; of an id that is too new to be known and isn't `coming`, a moment later. Errors: asyncio.QueueFull,
+        StateError."""
         if not MINTED.fullmatch(id):
             return None
         loop = asyncio.get_running_loop()
         known = await loop.run_in_executor(None, self._read, [id])
-        if id in known:
-            return known[id]
+        if id in known or self.coming(id):
+            return known.get(id)
         future: asyncio.Future[Decision | None] = loop.create_future()
         if not self.hold(id, NEW, lambda found: None if future.done() else future.set_result(found), decided=False):
             raise asyncio.QueueFull

@@ -268,6 +268,7 @@ class HttpDoor:
         id = answer.prediction_id
         route = self._plane.table.routes.get(found.endpoint) if found is not None and found.decided else None
         if found is None or route is None:
+            self._pages.decisions.told(id)
             body = orjson.dumps(self._pages.pending(id))
             headers = b"location: /v2/decisions/%b\r\nretry-after: 2\r\n" % id.encode()
             status = 202

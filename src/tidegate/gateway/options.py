@@ -19,7 +19,12 @@ class ServerOptions(Options):
     grpc: int = Field(
         8081, ge=-1, le=65535, description="Port of the gRPC gateway; 0 picks a free one, -1 turns it off."
     )
-    control: int = Field(8000, ge=0, le=65535, description="Port of the control API; 0 picks a free one.")
+    control: int = Field(
+        8000,
+        ge=-1,
+        le=65535,
+        description="Port of the control API and dashboard; 0 picks a free one, -1 turns both off.",
+    )
     workers: int = Field(0, ge=0, le=256, description="Gateway processes; 0 is one for each two cores.")
     max_connections: int = Field(
         1024, ge=1, description="Open requests a gateway process works on at once; more wait in the kernel."

@@ -225,6 +225,8 @@ class Pages:
             found = await self.decisions.find(id)
         except asyncio.QueueFull:
             raise Unavailable("too many wait for decisions here; ask again in a moment") from None
+        if found is None and self.decisions.coming(id):
+            return Reply(202, orjson.dumps(self.pending(id)), headers=[("retry-after", "2")])
         if found is None:
             raise NotFound(
                 f"no decision is known by the id {id[:100]!r}: it is the prediction_id of an answer with status 202"

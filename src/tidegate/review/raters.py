@@ -1,7 +1,6 @@
 """How people do: answers an hour, seconds an answer, and how far two who saw the same thing agree.
 
-Agreement beyond chance is Krippendorff's alpha for nominal answers, which takes any number of raters an item and items that not all
-have rated: alpha = 1 - D_observed / D_expected (Krippendorff, Content Analysis, 3rd ed. 2013, chapter 11). 1 is perfect, 0 is chance.
+Agreement beyond chance is Krippendorff's alpha (stats/agreement.py): 1 is perfect, 0 is chance.
 """
 
 from __future__ import annotations
@@ -11,7 +10,9 @@ from collections.abc import Iterable, Sequence
 from contextlib import closing
 
 import msgspec
+import numpy as np
 
+from tidegate.stats.agreement import alpha
 from tidegate.storage.layout import Layout
 from tidegate.storage.review import Answer, Depth, ReviewStore, Value
 
@@ -49,7 +50,7 @@ def _queue(depth: Depth, said: Sequence[Answer]) -> Queue:
     people: dict[str, list[Answer]] = defaultdict(list)
     for one in said:
         people[one.rater].append(one)
-    found = alpha([one.value for one in answers] for answers in items.values())
+    found = _alpha([one.value for one in answers] for answers in items.values())
     raters = [_rater(name, mine, items) for name, mine in sorted(people.items(), key=lambda pair: -len(pair[1]))]
     return Queue(depth, len(items), found, raters)
 
@@ -65,24 +66,10 @@ def _rater(name: str, mine: Sequence[Answer], items: dict[int, list[Answer]]) ->
     return Rater(name, len(mine), times[len(times) // 2], agreed, shared)
 
 
-def alpha(items: Iterable[Sequence[Value]]) -> float | None:
-    """Krippendorff's alpha of nominal answers; each item's answers are a list. None where no two answers can be compared, 1 where all are
-    the same.
-
-    >>> round(alpha([["a", "a"], ["a", "b"], ["b", "b"], ["b", "b"]]), 3)
-    0.533
-    """
-    observed = 0.0
-    totals: Counter[Value] = Counter()
-    for answers in items:
-        if len(answers) < 2:
-            continue
-        counts = Counter(answers)
-        totals.update(counts)
-        differing = len(answers) ** 2 - sum(n * n for n in counts.values())
-        observed += differing / (len(answers) - 1)
-    n = sum(totals.values())
-    if n == 0:
-        return None
-    expected = (n * n - sum(k * k for k in totals.values())) / (n - 1)
-    return 1.0 - observed / expected if expected else 1.0
+def _alpha(items: Iterable[Sequence[Value]]) -> float | None:
+    """Of each item's answers; None where no item was answered by two."""
+    codes: dict[Value, int] = {}
+    tallies = [Counter(codes.setdefault(value, len(codes)) for value in answers) for answers in items]
+    table = np.array([[tally[code] for code in range(len(codes))] for tally in tallies], np.int64)
+    found = alpha(table.reshape(len(tallies), len(codes)))
+    return None if np.isnan(found) else found

@@ -331,6 +331,17 @@ class ReviewStore(Database):
         with self._read() as connection:
             return [_answer(row) for row in connection.execute(query)]
 
+    def rated(self, queue: str) -> list[tuple[str, str, int, str, Value]]:
+        """Every standing answer of a queue as (endpoint, prediction_id, row, rater, value)."""
+        query = (
+            select(tasks.c.endpoint, tasks.c.prediction_id, tasks.c.row, answers.c.rater, answers.c.value)
+            .join(tasks, tasks.c.id == answers.c.task)
+            .where(tasks.c.queue == queue, answers.c.undone == 0)
+            .order_by(answers.c.id)
+        )
+        with self._read() as connection:
+            return [(*row[:4], json.loads(row.value)) for row in connection.execute(query)]
+
     # -- what a keeper does -------------------------------------------------------------------------------------------
 
     def expire(self, endpoint: str, on_timeout: str | Value, now: float) -> int:

@@ -27,6 +27,7 @@ claim      who is looking at what, and until when nobody else gets it
 tailed     how far each journal slot was read for instances that people decide
 automation each endpoint's degree of automation, with the threshold in force; `moves` are how it came there, newest last (JSON)
 batch      each run of a batch that recurs; `live` is its name while it isn't over (unique: one at a time)
+baseline   what an endpoint's model is held against: people, a figure of the literature, a quick model, an older version
 """
 
 from __future__ import annotations
@@ -339,4 +340,23 @@ batch = Table(
     Column("live", String(100), nullable=True),
     Index("batch_due", "name", "due", unique=True),
     Index("batch_live", "live", unique=True),
+)
+
+baseline = Table(
+    "baseline",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("endpoint", String(200), nullable=False),
+    Column("name", String(100), nullable=False),
+    Column("kind", String(16), nullable=False),
+    Column("source", Text, nullable=False),
+    Column("created", Float, nullable=False),
+    Column("actor", String(200), nullable=False),
+    Column("metric", String(100), nullable=False),
+    Column("value", Float, nullable=True),
+    Column("rows", Integer, nullable=False),
+    Column("version", String(200), nullable=False),
+    Column("queue", String(100), nullable=False),
+    Column("file", String(200), nullable=False),
+    Index("baseline_name", "endpoint", "name", unique=True),
 )

@@ -129,5 +129,5 @@ def test_what_is_no_picture_is_said(data: bytes, words: str) -> None:
 
 
 def test_the_project_file_is_valid() -> None:
-    rule = parse_project(project()).endpoints["inspect"].automation
+    rule = parse_project(project("3%")).endpoints["inspect"].automation
     assert rule is not None and rule.step_down.on == ["input.mean.image_brightness"]

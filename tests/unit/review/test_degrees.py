@@ -8,13 +8,12 @@ from contextlib import closing
 from pathlib import Path
 
 import msgspec
-import numpy as np
 import pytest
 
 from tidegate.errors import Conflict, InvalidRequest
 from tidegate.review import degrees
 from tidegate.review.options import AutomationOptions
-from tidegate.review.raters import alpha, queues
+from tidegate.review.raters import queues
 from tidegate.storage.automation import AutomationStore
 from tidegate.storage.layout import Layout
 from tidegate.storage.review import ReviewStore
@@ -158,22 +157,6 @@ def test_the_threshold_is_kept_with_why(layout: Layout) -> None:
         assert store.degrees()["e"].threshold == 0.95
     assert degrees.threshold_of(options(), None) is None
     assert degrees.threshold_of(options(confidence=">= 0.8"), None) == 0.8
-
-
-def test_agreement_is_that_of_the_literature() -> None:
-    # Krippendorff 2011, "Computing Krippendorff's Alpha-Reliability", example C: four observers, twelve units, missing values
-    data = np.array(
-        [
-            [1, 2, 3, 3, 2, 1, 4, 1, 2, 0, 0, 0],
-            [1, 2, 3, 3, 2, 2, 4, 1, 2, 5, 0, 3],
-            [0, 3, 3, 3, 2, 3, 4, 2, 2, 5, 1, 0],
-            [1, 2, 3, 3, 2, 4, 4, 1, 2, 5, 1, 0],
-        ]
-    )
-    items = [[int(x) for x in column if x] for column in data.T]
-    assert alpha(items) == pytest.approx(0.743, abs=5e-4)
-    assert alpha([["a"], ["b"]]) is None
-    assert alpha([["a", "a"], ["a", "a"]]) == 1.0
 
 
 def test_people_are_counted(layout: Layout) -> None:

@@ -28,8 +28,8 @@ from tidegate.storage.layout import write_atomic
 FOLDER = Path(".demo-speech")
 PORT = 8091
 SHORT = ("clip 2", "clip 7", "clip 8")
-REPLAYED = (24, 14)
-"""Requests asked again under every mix of versions; in the short form."""
+REPLAYED = (24, 0)
+"""Requests asked again under every mix of versions; none in the short form: PocketSphinx takes its time."""
 
 
 def run(
