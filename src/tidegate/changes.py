@@ -15,11 +15,13 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tidegate.auth import keys
+from tidegate.storage.baselines import erase_ratings
 from tidegate.storage.layout import Layout
 from tidegate.storage.monitoring import MonitoringStore
 from tidegate.storage.review import ReviewStore
 from tidegate.storage.rollouts import RolloutStore
 from tidegate.storage.state import StateStore, StoredKey
+from tidegate.storage.tags import TagStore
 
 if TYPE_CHECKING:
     from tidegate.views.log import ErasureReport
@@ -66,11 +68,14 @@ def erase_subject(
         closing(RolloutStore(layout)) as rollouts,
         closing(MonitoringStore(layout)) as incidents,
         closing(ReviewStore(layout)) as review,
+        closing(TagStore(layout)) as tags,
     ):
 
         def elsewhere(ids: set[str], dry_run: bool) -> int:
             review.erase(ids, dry_run)
             if ids and not dry_run:
+                tags.erase(ids)
+                erase_ratings(layout, ids)
                 for name in [endpoint] if endpoint is not None else endpoints(layout):
                     hours, first = touched(layout, name, ids)
                     if hours:

@@ -13,6 +13,7 @@ from tidegate.api.evaluation import router as evaluation
 from tidegate.api.guard import Guard
 from tidegate.api.log import router as log
 from tidegate.api.metrics import router as metrics
+from tidegate.api.mistakes import router as mistakes
 from tidegate.api.models import router as models
 from tidegate.api.monitors import router as monitors
 from tidegate.api.notify import router as notify
@@ -52,6 +53,7 @@ def build(layout: Layout, *, host: str = "127.0.0.1", require_keys: bool = False
     app.include_router(review)
     app.include_router(batches)
     app.include_router(evaluation)
+    app.include_router(mistakes)
     app.include_router(pipelines)
     app.include_router(overview)
     app.include_router(settings)

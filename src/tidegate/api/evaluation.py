@@ -105,26 +105,31 @@ def evaluation(
     is what people know)."""
     from tidegate.app import label_options
     from tidegate.evaluation.table import evaluate
-    from tidegate.types.units import parse_duration
 
     layout = control_of(request).layout
+    rules, _ = label_options(layout, endpoint)
+    start, end = window_of(window)
+    columns = [name.strip() for name in by.split(",") if name.strip()]
+    found = evaluate(layout, endpoint, rules, start=start, end=end, version=to, by=columns, against=baseline)
+    return dict(finite(msgspec.to_builtins(found)))
+
+
+def window_of(text: str) -> tuple[float, float]:
+    """From, to (unix seconds) of a window that ends now. Errors: InvalidRequest."""
+    from tidegate.types.units import parse_duration
+
     try:
-        seconds = parse_duration(window)
+        seconds = parse_duration(text)
     except ValueError as exc:
         raise InvalidRequest(f"window: {exc}") from exc
-    rules, _ = label_options(layout, endpoint)
     end = time.time()
-    columns = [name.strip() for name in by.split(",") if name.strip()]
-    found = evaluate(
-        layout, endpoint, rules, start=max(0.0, end - seconds), end=end, version=to, by=columns, against=baseline
-    )
-    return dict(_finite(msgspec.to_builtins(found)))
+    return max(0.0, end - seconds), end
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
     """JSON has neither nan nor infinity: null."""
     if isinstance(value, float):
         return value if value - value == 0 else None
     if isinstance(value, dict):
-        return {key: _finite(part) for key, part in value.items()}
-    return [_finite(part) for part in value] if isinstance(value, list) else value
+        return {key: finite(part) for key, part in value.items()}
+    return [finite(part) for part in value] if isinstance(value, list) else value

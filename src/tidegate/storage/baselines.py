@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from pathlib import Path
 from typing import Any, Literal
 
@@ -12,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from tidegate.errors import Conflict, NotFound
 from tidegate.plugins import nearest
 from tidegate.storage.database import Database
-from tidegate.storage.layout import Layout
+from tidegate.storage.layout import Layout, write_atomic
 from tidegate.storage.schema import baseline
 from tidegate.storage.state import add_audit
 
@@ -82,3 +83,21 @@ def ratings_file(layout: Layout, name: str) -> Path:
     folder = layout.root / "baselines"
     folder.mkdir(exist_ok=True, mode=0o700)
     return folder / Path(name).name
+
+
+def erase_ratings(layout: Layout, prediction_ids: set[str]) -> int:
+    """Take out what raters said of predictions that are erased; how many answers."""
+    import polars as pl
+
+    gone = 0
+    for path in sorted((layout.root / "baselines").glob("*.parquet")):
+        rows = pl.read_parquet(path)
+        if "prediction_id" not in rows.columns:
+            continue
+        kept = rows.filter(~pl.col("prediction_id").cast(pl.String).is_in(list(prediction_ids)))
+        if kept.height < rows.height:
+            gone += rows.height - kept.height
+            held = io.BytesIO()
+            kept.write_parquet(held)
+            write_atomic(path, held.getvalue())
+    return gone

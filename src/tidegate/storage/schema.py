@@ -27,6 +27,7 @@ claim      who is looking at what, and until when nobody else gets it
 tailed     how far each journal slot was read for instances that people decide
 automation each endpoint's degree of automation, with the threshold in force; `moves` are how it came there, newest last (JSON)
 batch      each run of a batch that recurs; `live` is its name while it isn't over (unique: one at a time)
+tag        what somebody saw in a row: why it is wrong, what is odd about it
 baseline   what an endpoint's model is held against: people, a figure of the literature, a quick model, an older version
 """
 
@@ -359,4 +360,17 @@ baseline = Table(
     Column("queue", String(100), nullable=False),
     Column("file", String(200), nullable=False),
     Index("baseline_name", "endpoint", "name", unique=True),
+)
+
+tag = Table(
+    "tag",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("endpoint", String(200), nullable=False),
+    Column("prediction_id", String(200), nullable=False),
+    Column("row", Integer, nullable=False),
+    Column("tag", String(100), nullable=False),
+    Column("actor", String(200), nullable=False),
+    Column("time", Float, nullable=False),
+    Index("tag_row", "endpoint", "prediction_id", "row", "tag", unique=True),
 )

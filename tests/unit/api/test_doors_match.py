@@ -39,6 +39,7 @@ CALLS = {
     "keys create": "post /api/keys",
     "keys list": "get /api/keys",
     "keys revoke": "delete /api/keys/{key_id}",
+    "errors": "get /api/endpoints/{endpoint}/errors",
     "evaluate": "get /api/endpoints/{endpoint}/evaluation",
     "log erase": "post /api/log/erase",
     "log export": "get /api/log/{endpoint}/export",
