@@ -113,7 +113,7 @@ def recommender(
 def scratches(
     once: Annotated[bool, typer.Option("--once", help="End when all is shown.")] = False,
     short: Annotated[
-        bool, typer.Option("--short", help="60 pictures an act instead of 300, and a target of 5% instead of 3%.")
+        bool, typer.Option("--short", help="48 pictures an act instead of 300, and a target of 6% instead of 3%.")
     ] = False,
     report: Annotated[Path | None, typer.Option("--report", help="Write the figures to this JSON file.")] = None,
     workdir: Annotated[Path | None, typer.Option("--workdir", help="Where the state is kept.")] = None,

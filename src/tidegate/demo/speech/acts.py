@@ -72,20 +72,12 @@ class Acts:
         took = self._send("vad:3", times)
         self._type("pipeline", "explain", ENDPOINT, "--window", f"{math.ceil(took)}s")
         self._type("quality", ENDPOINT, "--by", ",".join(BY), "--no-estimate")
-        self._say(
-            "and how much of the change since the beginning is whose: a few requests once more, under every mix of versions"
-        )
-        self._type(
-            "pipeline",
-            "attribute",
-            ENDPOINT,
-            "--from",
-            "vad:1,asr:1",
-            "--to",
-            "vad:2,asr:2",
-            "--limit",
-            str(self._replayed),
-        )
+        if self._replayed:
+            self._say(
+                "and how much of the change since the beginning is whose: a few requests once more, under every mix of versions"
+            )
+            mixes = ("--from", "vad:1,asr:1", "--to", "vad:2,asr:2")
+            self._type("pipeline", "attribute", ENDPOINT, *mixes, "--limit", str(self._replayed))
         self._say("what callers sent, and how sure the models were, is in the log")
         self._type("log", "query", HEARD)
         self._type("monitors", "list")
