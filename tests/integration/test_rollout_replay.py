@@ -89,3 +89,27 @@ def test_what_can_not_be_replayed_says_why(played, capsys, words, said):
     running, _ = played
     assert run(["-C", str(running.folder), "replay", *words]) == 1
     assert said in " ".join(capsys.readouterr().err.split())
+
+
+def test_evaluating_a_version_asks_it_what_it_was_not_asked_yet(played, capsys):
+    """New labelled requests: version 2 answers the double, which is worse than what callers got."""
+    running, _ = played
+    place = ["-C", str(running.folder)]
+    for n in range(12):
+        id = running.row([float(n), 1.0, 2.0]).json()["id"]
+        sent = {"prediction_id": id, "kind": "label", "value": n + 3.0}
+        assert running.post("/v2/models/row/feedback", sent).status == 200
+    assert run([*place, "baseline", "add", "row", "--literature", "MAE 0.5, last year's report"]) == 0
+    capsys.readouterr()
+    assert run([*place, "evaluate", "row", "--to", "2", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    whole = found["lines"][0]
+    assert whole["model"]["rows"] == 15 and whole["model"]["error"] == pytest.approx((12 + sum(range(3, 15))) / 15)
+    assert whole["beside"][0]["level"]["error"] == 0.5 and found["comparison"]["changes"][0]["old"] == 0.0
+    asked = sum(1 for record in running.journal("row") if record.get("mirror_of"))
+    assert run([*place, "evaluate", "row", "--to", "2", "--gate"]) == 1, "surely worse"
+    shown = capsys.readouterr()
+    assert "all: surely worse with 2" in shown.out and "replaying" not in shown.err
+    assert sum(1 for record in running.journal("row") if record.get("mirror_of")) == asked, "nothing is asked twice"
+    assert run([*place, "quality", "row", "--no-estimate"]) == 0
+    assert "beside literature 0.5" in " ".join(capsys.readouterr().out.split())

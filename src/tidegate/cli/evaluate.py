@@ -8,18 +8,21 @@ from __future__ import annotations
 import math
 import time
 from contextlib import closing
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tidegate.cli import FAILED, complete
-from tidegate.cli.common import JsonOption, Place, ProjectOption, actor
+from tidegate.cli.common import JsonOption, KeyOption, Place, ProjectOption, actor
 from tidegate.cli.show import interactive, moment, note, out, plain_json, print_json, table
 from tidegate.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from tidegate.evaluation.base import Comparison, Estimate, Evaluation, Metric
+    from tidegate.metrics.quality.rows import Rules
+    from tidegate.storage.layout import Layout
 
 Endpoint = Annotated[str, typer.Argument(metavar="ENDPOINT", autocompletion=complete.endpoints)]
 baseline = typer.Typer(
@@ -140,6 +143,16 @@ def evaluate(
         bool,
         typer.Option("--gate", help="With --to: exit with 1 where a slice, or the whole, is surely worse than now."),
     ] = False,
+    replay: Annotated[
+        bool,
+        typer.Option(
+            "--replay/--no-replay", help="Give the version copies of labelled requests that it hasn't answered."
+        ),
+    ] = True,
+    limit: Annotated[
+        int, typer.Option("--limit", "-n", min=1, help="Replay at most so many, evenly spread over the window.")
+    ] = 10_000,
+    key: KeyOption = None,
     project: ProjectOption = None,
     json: JsonOption = False,
 ) -> None:
@@ -150,15 +163,23 @@ def evaluate(
     """
     from tidegate.app import label_options, stable_of
     from tidegate.cli.project import parse_seconds
+    from tidegate.cli.replay import send
+    from tidegate.evaluation.rows import missing
     from tidegate.evaluation.table import compare
     from tidegate.evaluation.table import evaluate as evaluated
 
     if gate and not to:
         raise InvalidRequest("--gate judges a version: name it with --to")
-    layout = Place(project).applied()
+    place = Place(project)
+    layout = place.applied()
     rules, _ = label_options(layout, endpoint)
     end = time.time()
     start = end - parse_seconds(window, "--window")
+    if to and replay and place.is_running():
+        unanswered = missing(layout, endpoint, rules, start=start, end=end, version=to)
+        if unanswered:
+            since = datetime.fromtimestamp(start, UTC)
+            send(place, endpoint, to, since=since, limit=limit, key=key, quiet=json, among=unanswered)
     columns = [name.strip() for name in by.split(",") if name.strip()]
     shares = dict(_fixable(one) for one in fixable or ())
     found = evaluated(
@@ -247,6 +268,27 @@ def show_changes(found: Comparison) -> None:
     broken = [name or "all" for name in found.broken]
     if broken:
         out().print(f"[bold red]{escape(', '.join(broken))}[/]: surely worse with {escape(found.new)}")
+
+
+def beside(layout: Layout, endpoint: str, rules: Rules, start: float, end: float) -> list[str]:
+    """A line for each baseline, for whoever looks at the metric alone; none where there are none, or no labels."""
+    from rich.markup import escape
+
+    from tidegate.evaluation.table import evaluate as evaluated
+    from tidegate.storage.baselines import BaselineStore
+
+    with closing(BaselineStore(layout)) as store:
+        if not store.listed(endpoint):
+            return []
+    try:
+        found = evaluated(layout, endpoint, rules, start=start, end=end)
+    except InvalidRequest:
+        return []
+    lines = [
+        f"  beside   {escape(one.name)}  {bounded(one.level, found.metric)}   gap {difference(one.gap, found.metric)}"
+        for one in found.lines[0].beside
+    ]
+    return [f"[bold]{found.metric.name}[/] {bounded(found.lines[0].model, found.metric)}", *lines]
 
 
 def plain(value: float, metric: Metric) -> str:

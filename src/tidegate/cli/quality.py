@@ -81,9 +81,12 @@ def quality(
     if json:
         print_json(found)
     else:
+        from tidegate.cli.evaluate import beside
         from tidegate.cli.quality_screen import screen
 
         out().print(screen(found))
+        for line in beside(layout, endpoint, options, start, end):
+            out().print(line)
 
 
 def _write(file: Path, asked: Any) -> None:

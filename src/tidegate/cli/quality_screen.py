@@ -8,6 +8,7 @@ version 2   12,410 predictions · ━━━━━━━━╌╌ 81% labelled
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from datetime import datetime
 from pathlib import Path
@@ -144,7 +145,8 @@ def _slices(slices: list[Group]) -> Table:
             name = figure.metric.removeprefix("quality.")
             text = number(name, figure.value.value) if figure.value is not None else "-"
             if figure.value is not None and figure.value.low is not None and figure.value.high is not None:
-                text += f" [dim]±{number(name, (figure.value.high - figure.value.low) / 2)}[/]"
+                half = (figure.value.high - figure.value.low) / 2
+                text += f" [dim]±{number(name, half)}[/]" if math.isfinite(half) else " [dim]±?[/]"
             style = {"worse": "red", "better": "green"}.get(figure.outcome)
             cells.append(f"[{style}]{text} {'▼' if style == 'red' else '▲'}[/]" if style else text)
         rows.append((escape(part.slice), f"{part.rows:,}", percent(part.arrived), *cells))
@@ -174,7 +176,7 @@ def _value(name: str, value: Value | None) -> str:
     if value is None:
         return "[dim]-[/]"
     text = number(name, value.value)
-    if value.low is None or value.high is None:
+    if value.low is None or value.high is None or not math.isfinite(value.high - value.low):
         return text
     return f"{text} [dim]{number(name, value.low)} to {number(name, value.high)}[/]"
 

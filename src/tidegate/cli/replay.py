@@ -6,7 +6,7 @@ views/replay (log -> requests) --> client/replay (gateway, marked as copies) -->
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
@@ -17,7 +17,9 @@ from tidegate.cli.common import JsonOption, KeyOption, Place, ProjectOption
 from tidegate.cli.show import note, out, print_json
 
 if TYPE_CHECKING:
+    from tidegate.client.replay import ReplayOutcome
     from tidegate.storage.layout import Layout
+    from tidegate.views.replay import ReplaySet
 
 SUFFERS = 1.25
 """Live traffic suffers when its p99 is this many times what it was before the replay, and a millisecond more."""
@@ -52,30 +54,18 @@ def replay(
 
     [dim]Example:[/]  tidegate replay severity --to 2 --last 24h --limit 5000
     """
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
-
     from tidegate.cli.diff_screen import Difference
     from tidegate.cli.project import parse_seconds
-    from tidegate.client.replay import replay as send
-    from tidegate.views.replay import candidate, requests
     from tidegate.views.shadow import diff
 
     place = Place(project)
-    address, layout = place.gateway(None), place.running()
+    layout = place.running()
     allowed = gaps(tolerance or [])
     since = datetime.fromtimestamp(time.time() - parse_seconds(last, "--last"), UTC)
-    version = candidate(layout, endpoint, to)
-    assert version.signature is not None
-    found = requests(layout, endpoint, version.signature, since=since, limit=limit)
     began = datetime.now(UTC)
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-    with Progress(*columns, console=note(), disable=json) as progress:
-        task = progress.add_task(f"replaying to version {to}", total=len(found.requests))
-        outcome = send(
-            address, endpoint, to, found.requests, key=key, rate=rate, in_flight=in_flight,
-            pressure=pressure(layout, endpoint),
-            progress=lambda done: progress.update(task, completed=done),
-        )  # fmt: skip
+    found, outcome = send(
+        place, endpoint, to, since=since, limit=limit, key=key, rate=rate, in_flight=in_flight, quiet=json
+    )
     report = diff(layout, endpoint, to, sent_since=began, tolerance=allowed, limit=limit * 100)
     if json:
         from tidegate.cli.show import plain_json
@@ -97,6 +87,31 @@ def replay(
         out().print(Difference(report))
     if outcome.sent and not outcome.answered:
         raise typer.Exit(FAILED)
+
+
+def send(
+    place: Place, endpoint: str, to: str, *, since: datetime, limit: int, key: str | None = None, rate: float = 0.0,
+    in_flight: int = 8, quiet: bool = False, among: Collection[str] | None = None,
+) -> tuple[ReplaySet, ReplayOutcome]:  # fmt: skip
+    """Give a version copies of logged requests, with a progress bar unless `quiet`. `among`: only requests with these ids."""
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+    from tidegate.client.replay import replay as replayed
+    from tidegate.views.replay import candidate, requests
+
+    address, layout = place.gateway(None), place.running()
+    version = candidate(layout, endpoint, to)
+    assert version.signature is not None
+    found = requests(layout, endpoint, version.signature, since=since, limit=limit, among=among)
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with Progress(*columns, console=note(), disable=quiet) as progress:
+        task = progress.add_task(f"replaying to version {to}", total=len(found.requests))
+        outcome = replayed(
+            address, endpoint, to, found.requests, key=key, rate=rate, in_flight=in_flight,
+            pressure=pressure(layout, endpoint),
+            progress=lambda done: progress.update(task, completed=done),
+        )  # fmt: skip
+    return found, outcome
 
 
 def gaps(given: list[str]) -> dict[str, float]:

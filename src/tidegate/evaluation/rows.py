@@ -90,6 +90,13 @@ def of_version(
     return errors_of(answers.join(labels, KEYS), judged.roles)
 
 
+def missing(layout: Layout, endpoint: str, rules: Rules | None, *, start: float, end: float, version: str) -> set[str]:
+    """Labelled requests that a version hasn't answered, neither callers nor copies. Errors: those of `judge`."""
+    judged = judge(layout, endpoint, rules, start, end)
+    answers = _answers(snapshot(layout, endpoint), version, judged.roles, judged.rows.select(KEYS))
+    return set(judged.rows["prediction_id"]) - set(answers["prediction_id"])
+
+
 def own(layout: Layout, endpoint: str, version: str, rules: Rules | None, start: float, end: float) -> pl.DataFrame:
     """What a version answered callers, with errors; its rows need not be those of any other. Empty where no label has come."""
     window = load(layout, endpoint, start, end, version=version, rules=rules or FoundOut())
