@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -54,6 +55,8 @@ def test_a_newer_recogniser_comes_in_by_shadow_and_a_deaf_detector_is_felt(
         "the shadow was told every request"
     )
     assert "The change begins at vad" in done.stdout
-    assert short or "of it by asr 1 → 2" in done.stdout, "most of what was won"
+    assert short or re.search(r"asr +1 → 2 +-0\.\d+", done.stdout), (
+        "the newer recogniser's part; 24 requests may not prove it"
+    )
     assert "transcribe/output.share.text_empty=true" in done.stdout
     assert "condition = low bandwidth" in done.stdout and "snr" in done.stdout

@@ -213,7 +213,7 @@ def test_what_a_caller_got_wrong_is_theirs(system: System) -> None:
         "/v2/models/row/infer", {"inputs": [{"name": "no", "shape": [1], "datatype": "FP64", "data": [1.0]}]}
     )
     assert wrong.status == 400 and "tidegate-fallback" not in wrong.headers
-    assert not records(system, assignment="15.1@1", role="stable")
+    assert not records(system, fallback_of=wrong.headers["tidegate-prediction-id"])
 
 
 def marks_of(system: System) -> list[dict[str, Any]]:
