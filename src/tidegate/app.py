@@ -26,6 +26,7 @@ from tidegate.monitoring.options import LabelOptions
 from tidegate.monitoring.settings import Settings, Watched
 from tidegate.plugins import nearest
 from tidegate.profiles.settings import EndpointSettings, MonitoringSettings
+from tidegate.retraining.options import RetrainingOptions
 from tidegate.review.options import Automated
 from tidegate.rollout.reconcile import Wanted
 from tidegate.runner.options import VersionOptions
@@ -80,7 +81,9 @@ def apply(
         before = store.desired()
         splits = {name: endpoint.split for name, endpoint in pinned.endpoints.items()}
         applied = store.applied_splits()
+        pinned, made = keep_made(pinned, before)
         pinned, kept = keep_results(pinned, before, applied)
+        kept = [*made, *kept]
         refuse_under_rollout(before, pinned, rollouts)
         text = pinned.model_dump_json(by_alias=True)
         changes = differences(before.project, text)
@@ -92,6 +95,30 @@ def apply(
             revision = store.set_desired(text, str(base), actor=actor, applied=splits, seen=before.revision)
             return ApplyResult(revision, True, [*changes, *kept])
         return ApplyResult(before.revision, True, [*changes, *kept])
+
+
+def keep_made(project: Project, before: Desired) -> tuple[Project, list[str]]:
+    """The project with the versions that retraining made, which no file names; in words those of models that the file still has.
+
+    Errors: ConfigError where the file has another version of the same name: the log would call two models by one.
+    """
+    if not before.project:
+        return project, []
+    kept, models = [], dict(project.models)
+    for name, model in Project.model_validate_json(before.project).models.items():
+        made = {version: options for version, options in model.versions.items() if options.made_by}
+        if name not in models or not made:
+            continue
+        for version, options in made.items():
+            own = models[name].versions.get(version)
+            if own is not None and own.path != options.path:
+                raise ConfigError(
+                    f"models.{name}.versions.{version}: {options.made_by} has made a version of that name; give yours another"
+                )
+            if own is None:
+                kept.append(f"models.{name}.versions.{version}: kept, {options.made_by} made it")
+        models[name] = model.model_copy(update={"versions": {**made, **models[name].versions}})
+    return project.model_copy(update={"models": models}), kept
 
 
 def keep_results(project: Project, before: Desired, applied: dict[str, dict[str, float]]) -> tuple[Project, list[str]]:
@@ -189,6 +216,15 @@ def pin(
 def _pin_endpoint(
     name: str, endpoint: Endpoint, base: Path, layout: Layout, progress: Progress | None, copy: bool
 ) -> Endpoint:
+    if endpoint.retraining is not None:
+        where = f"endpoints.{name}.retraining"
+        retraining = endpoint.retraining.within(base)
+        files = [_store(_existing(base, file, f"{where}.base"), layout, progress, copy) for file in retraining.base]
+        update: dict[str, Any] = {"base": files}
+        if retraining.environment:
+            made = _existing(base, retraining.environment, f"{where}.environment")
+            update["environment"] = _store(made, layout, progress, copy)
+        endpoint = endpoint.model_copy(update={"retraining": retraining.model_copy(update=update)})
     reference = endpoint.monitoring.profiles.reference
     if reference in ("training", "first", "none"):
         return endpoint
@@ -250,6 +286,11 @@ def _store(path: Path, layout: Layout, progress: Progress | None, copy: bool) ->
                 (folder / path.name).rename(target)
             shutil.rmtree(folder, ignore_errors=True)
     return str(target)
+
+
+def keep_file(layout: Layout, path: Path) -> str:
+    """Keep a file or folder by its content in the state folder; where it is then."""
+    return _store(path.resolve(), layout, None, True)
 
 
 def content_digest(path: Path) -> str:
@@ -474,6 +515,11 @@ def endpoint_named(layout: Layout, endpoint: str) -> str:
     return endpoint
 
 
+def model_of(layout: Layout, endpoint: str) -> str:
+    """The model that answers at an endpoint. Errors: NotFound."""
+    return _desired(layout)[endpoint_named(layout, endpoint)].model
+
+
 def stable_of(layout: Layout, endpoint: str) -> str:
     """The version that serves most callers; empty for a pipeline and for an unknown endpoint."""
     known = _desired(layout).get(endpoint)
@@ -489,6 +535,33 @@ def batches_of(layout: Layout) -> dict[str, BatchOptions]:
 
 def _batches(desired: Desired) -> dict[str, BatchOptions]:
     return Project.model_validate_json(desired.project).batches if desired.project else {}
+
+
+def retrained(desired: Desired) -> dict[str, tuple[RetrainingOptions, LabelOptions]]:
+    """The endpoints that are retrained: how, and where their labels and answers are."""
+    endpoints = _endpoints(desired)
+    return {
+        name: (one.retraining, one.monitoring.labels) for name, one in endpoints.items() if one.retraining is not None
+    }
+
+
+def retrained_of(layout: Layout) -> dict[str, RetrainingOptions]:
+    """How each endpoint that is retrained is."""
+    with closing(StateStore(layout)) as store:
+        return {name: options for name, (options, _) in retrained(store.desired()).items()}
+
+
+def retraining_of(layout: Layout, endpoint: str) -> tuple[RetrainingOptions, LabelOptions]:
+    """The same of one. Errors: NotFound, saying what to write where there is none."""
+    endpoint_named(layout, endpoint)
+    with closing(StateStore(layout)) as store:
+        found = retrained(store.desired())
+    if endpoint not in found:
+        raise NotFound(
+            f"endpoint {endpoint!r} has no `retraining:` in the project file. Write endpoints.{endpoint}.retraining: "
+            "{trainer: module:object}, a function that takes rows and returns a model file, and `tidegate apply`"
+        )
+    return found[endpoint]
 
 
 def pipeline_stages(layout: Layout, endpoint: str) -> dict[str, str]:
@@ -550,6 +623,15 @@ def run_controller(state: str) -> None:
     Controller(layout, lambda desired, store: wanted(desired, store, layout)).run(_until_told())
 
 
+class Beside(msgspec.Struct, frozen=True):
+    """What goes on in the monitor process beside monitoring, of one revision."""
+
+    revision: int = -1
+    automated: dict[str, Automated] = {}
+    batches: dict[str, BatchOptions] = {}
+    retrained: dict[str, tuple[RetrainingOptions, LabelOptions]] = {}
+
+
 def run_monitor(state: str) -> None:
     """The monitor process: `python -m tidegate.app STATE monitor`. It follows the desired state, and tells ingest."""
     from threading import Lock, Thread
@@ -557,6 +639,7 @@ def run_monitor(state: str) -> None:
     from tidegate.batches.scheduler import Batches
     from tidegate.exports.exporter import Exporter
     from tidegate.monitoring.scheduler import Monitoring
+    from tidegate.retraining.scheduler import Retrainings
     from tidegate.review.keeper import Keeper
     from tidegate.views.status import read_processes
 
@@ -580,23 +663,24 @@ def run_monitor(state: str) -> None:
         known = monitoring_settings(project, desired.revision, processes.control if processes is not None else "")
         return known
 
-    beside: tuple[int, dict[str, Automated], dict[str, BatchOptions]] = (-1, {}, {})
+    beside = Beside()
     reading = Lock()
 
-    def current() -> tuple[int, dict[str, Automated], dict[str, BatchOptions]]:
+    def current() -> Beside:
         nonlocal beside
         with reading:
-            if store.revision() != beside[0]:
+            if store.revision() != beside.revision:
                 desired = store.desired()
-                beside = (desired.revision, automated(desired), _batches(desired))
+                beside = Beside(desired.revision, automated(desired), _batches(desired), retrained(desired))
             return beside
 
     stopped = _until_told()
     exporter = Exporter(layout)
     exporter.start()
-    keeper = Keeper(layout, lambda: current()[1])
-    batches = Batches(layout, lambda: current()[2])
-    loops = [Thread(target=loop.run, args=(stopped,), daemon=True) for loop in (keeper, batches)]
+    keeper = Keeper(layout, lambda: current().automated)
+    batches = Batches(layout, lambda: current().batches)
+    retrainings = Retrainings(layout, lambda: current().retrained)
+    loops = [Thread(target=loop.run, args=(stopped,), daemon=True) for loop in (keeper, batches, retrainings)]
     for thread in loops:
         thread.start()
     Monitoring(layout, resolve).run(stopped)

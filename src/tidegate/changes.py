@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 import msgspec
 
 from tidegate.auth import keys
+from tidegate.retraining.dataset import erase as erase_rows
 from tidegate.storage.baselines import erase_ratings
 from tidegate.storage.layout import Layout
 from tidegate.storage.monitoring import MonitoringStore
@@ -76,6 +77,7 @@ def erase_subject(
             if ids and not dry_run:
                 tags.erase(ids)
                 erase_ratings(layout, ids)
+                erase_rows(layout, ids)
                 for name in [endpoint] if endpoint is not None else endpoints(layout):
                     hours, first = touched(layout, name, ids)
                     if hours:

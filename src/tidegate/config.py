@@ -33,6 +33,7 @@ from tidegate.gateway.pipeline.expressions import condition, merge
 from tidegate.monitoring.ids import parse_id
 from tidegate.monitoring.options import EndpointMonitoring, MonitoringOptions
 from tidegate.plugins import nearest
+from tidegate.retraining.options import RetrainingOptions
 from tidegate.review.options import AutomationOptions
 from tidegate.rollout.compile import compile_plan
 from tidegate.rollout.options import RolloutOptions, StrategyOptions
@@ -70,6 +71,9 @@ class Served(EndpointOptions):
     )
     automation: AutomationOptions | None = Field(
         None, description="Who decides what is asked here, the model or people. Without it the model does."
+    )
+    retraining: RetrainingOptions | None = Field(
+        None, description="How a new version is learned from what came of its predictions, and when."
     )
 
 
@@ -163,6 +167,10 @@ class Project(Options):
         stages = {f"{name}.{stage.stage}" for name, endpoint in self.endpoints.items() for stage in endpoint.pipeline}
         for name, endpoint in self.endpoints.items():
             if endpoint.pipeline:
+                if endpoint.retraining is not None:
+                    raise ValueError(
+                        f"endpoints.{name}.retraining: a pipeline is retrained by its stages; write it there"
+                    )
                 continue
             if not endpoint.model:
                 raise ValueError(

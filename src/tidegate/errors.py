@@ -19,7 +19,8 @@ TidegateError
 │   ├── Overloaded         the queue is full
 │   ├── NotReady           loading, restarting, or unloaded
 │   └── LogUnavailable     the journal can't be written and the policy is to refuse
-└── DeadlineExceeded       no answer within the caller's time or the endpoint's
+├── DeadlineExceeded       no answer within the caller's time or the endpoint's
+└── TrainingFailed         a user's training function failed, or took more than it may; once more wouldn't mend it
 """
 
 from __future__ import annotations
@@ -117,3 +118,7 @@ class DecisionPending(TidegateError):
 
 class DeadlineExceeded(TidegateError):
     """No answer within the caller's time or the endpoint's."""
+
+
+class TrainingFailed(TidegateError):
+    """A training function failed, took too long or too much memory, or gave no model file. Once more wouldn't mend it."""

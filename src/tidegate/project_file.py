@@ -148,6 +148,37 @@ def set_threshold(text: str, endpoint: str, metric: str, threshold: dict[str, An
     return _dump(yaml, data)
 
 
+def set_auto(text: str, endpoint: str, triggers: list[str]) -> str:
+    """The file's text with what retrains an endpoint by itself; none for by hand alone.
+
+    >>> text = "endpoints:\\n  a:\\n    model: a\\n    retraining: {trainer: train:a}\\n"
+    >>> print(set_auto(text, "a", ["drift", "labels"]), end="")
+    endpoints:
+      a:
+        model: a
+        retraining: {trainer: train:a, auto: [drift, labels]}
+
+    Errors: ConfigError where the endpoint isn't there, or has no `retraining:` yet.
+    """
+    yaml, data = _load(text)
+    endpoints = _child(data, "endpoints")
+    if endpoint not in endpoints:
+        known = [str(name) for name in endpoints]
+        raise ConfigError(f"the project file has no endpoint {endpoint!r}.{nearest(endpoint, known)}")
+    if "retraining" not in endpoints[endpoint]:
+        raise ConfigError(
+            f"endpoints.{endpoint} has no `retraining:` yet; write {{trainer: module:object}} there, the function that learns"
+        )
+    options = _child(endpoints[endpoint], "retraining")
+    if triggers:
+        chosen = CommentedSeq(triggers)
+        chosen.fa.set_flow_style()
+        options["auto"] = chosen
+    else:
+        options.pop("auto", None)
+    return _dump(yaml, data)
+
+
 def _load(text: str) -> tuple[YAML, CommentedMap]:
     yaml = YAML()
     yaml.preserve_quotes = True

@@ -182,9 +182,7 @@ def test_what_is_due_runs_by_itself_and_takes_what_is_new(system: System) -> Non
 
 
 def workers() -> list[psutil.Process]:
-    return [
-        one for one in psutil.process_iter(["cmdline"]) if "tidegate.client.recurring" in (one.info["cmdline"] or [])
-    ]
+    return [one for one in psutil.process_iter(["cmdline"]) if "tidegate.jobs.batch" in (one.info["cmdline"] or [])]
 
 
 def test_killed_again_and_again_each_row_is_answered_once(system: System) -> None:

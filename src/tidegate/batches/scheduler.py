@@ -1,6 +1,6 @@
 """Starts what is due and keeps it going: half-second looks at the clock, the runs and their processes.
 
-    now, schedule, newest run --due?--> queued --> a process (client/recurring.py) --> over
+    now, schedule, newest run --due?--> queued --> a process (jobs/batch.py) --> over
                                                        '-- killed, or can't go on now: another, later and later
 
 All that it knows is in the state database. A due time has one run at most; while one runs, the next waits, and of several that were
@@ -9,20 +9,17 @@ missed the newest is made up for.
 
 from __future__ import annotations
 
-import os
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping
 
 from tidegate.batches.options import BatchOptions
 from tidegate.errors import Conflict, TidegateError
+from tidegate.runner.workers import Workers
 from tidegate.storage.batch_runs import SCHEDULE, BatchStore, Run
 from tidegate.storage.layout import Layout
 
 PERIOD = 0.5
-PAUSES = (1.0, 60.0)
-"""Seconds before the next try: first, and at most."""
 MOST_TRIES = 20
 PATIENCE = 10.0
 """Seconds for a process to end by itself."""
@@ -34,9 +31,7 @@ class Batches:
     def __init__(self, layout: Layout, wanted: Callable[[], Mapping[str, BatchOptions]]) -> None:
         self._layout, self._wanted = layout, wanted
         self._store = BatchStore(layout)
-        self._working: dict[int, subprocess.Popen[bytes]] = {}
-        self._next: dict[int, float] = {}
-        self._asked_to_end: dict[int, float] = {}
+        self._workers = Workers()
 
     def run(self, stopped: Callable[[], bool]) -> None:
         """Until told; its processes end with it, and go on when it is back."""
@@ -49,26 +44,21 @@ class Batches:
                     sys.stderr.write(f"monitor: batches wait: {exc}\n")
                 said = str(exc)
             time.sleep(PERIOD)
-        for process in self._working.values():
-            process.terminate()
+        self._workers.stop()
 
     def look(self, now: float) -> None:
         """Queue what is due, and have a process for each run that isn't over. Errors: StateError."""
         for name, options in self._wanted().items():
             self._queue(name, options, now)
-        live = {run.id: run for run in self._store.live()}
-        for id, process in list(self._working.items()):
-            if process.poll() is not None:
-                del self._working[id]
-                self._asked_to_end.pop(id, None)
-        for run in live.values():
-            if run.id in self._working:
+        self._workers.reap()
+        for run in self._store.live():
+            if run.id in self._workers:
                 self._watch(run, now)
             elif run.state == "cancelling":
                 self._store.finish(run.id, "cancelled")
             elif run.tries >= MOST_TRIES:
                 self._store.finish(run.id, "failed", error=f"given up after {run.tries} tries: {run.error}")
-            elif time.monotonic() >= self._next.get(run.id, 0.0):
+            elif self._workers.may_start(run.id):
                 self._start(run)
 
     def _queue(self, name: str, options: BatchOptions, now: float) -> None:
@@ -90,24 +80,14 @@ class Batches:
 
     def _start(self, run: Run) -> None:
         self._store.take(run.id)
-        self._next[run.id] = time.monotonic() + min(PAUSES[0] * 2**run.tries, PAUSES[1])
-        self._layout.process_logs.mkdir(parents=True, exist_ok=True)
-        with (self._layout.process_logs / f"batch-{run.name}.log").open("ab") as log:
-            process = subprocess.Popen(
-                [sys.executable, "-m", "tidegate.client.recurring", str(self._layout.root), str(run.id)],
-                stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env={**os.environ, "TIDEGATE_SUPERVISOR": str(os.getpid())},
-            )  # fmt: skip
-        self._working[run.id] = process
+        command = [sys.executable, "-m", "tidegate.jobs.batch", str(self._layout.root), str(run.id)]
+        self._workers.start(run.id, command, self._layout.process_logs / f"batch-{run.name}.log", run.tries)
 
     def _watch(self, run: Run, now: float) -> None:
         """End what takes too long, and what was cancelled and goes on."""
-        process = self._working[run.id]
         limit = BatchOptions.model_validate(run.options).max_duration
         late = run.started and now - run.started > limit
         if late:
             self._store.finish(run.id, "failed", error=f"it took longer than maxDuration, {limit:g} s")
         if late or run.state == "cancelling":
-            since = self._asked_to_end.setdefault(run.id, time.monotonic())
-            if late or time.monotonic() - since > PATIENCE:
-                process.kill()
+            self._workers.kill(run.id, 0.0 if late else PATIENCE)

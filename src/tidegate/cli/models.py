@@ -181,15 +181,22 @@ def _set_loaded(name: str, loaded: bool, timeout: str, place: Place, json: bool)
 
 
 def _rows(place: Place) -> list[dict[str, Any]]:
-    """The file's versions, with what runs of them."""
+    """The file's versions, and those that retraining made, with what runs of them."""
+    from contextlib import closing
+
     import msgspec
 
+    from tidegate.app import keep_made
     from tidegate.config import load_project
+    from tidegate.storage.state import StateStore
     from tidegate.types.traffic import RoutingTable
     from tidegate.views.status import gather
 
     place.needs_file()
     project = load_project(place.file)
+    if (place.layout.root / "state.db").exists():
+        with closing(StateStore(place.layout)) as store:
+            project, _ = keep_made(project, store.desired())
     view = gather(place.layout) if place.is_running() else None
     running = {(v.model, v.version): v for v in view.versions} if view is not None else {}
     signatures: dict[tuple[str, str], Any] = {}

@@ -41,3 +41,7 @@ class VersionOptions(Options):
     options: dict[str, Any] = Field(
         {}, description="Further options of the runtime, such as outputs, or protocol and model for remote."
     )
+    made_by: str = Field(
+        "",
+        description="Which retraining made it; Tidegate writes this. Such a version stays when a file is applied that doesn't name it.",
+    )

@@ -13,8 +13,8 @@ from sqlalchemy import Connection, Engine, inspect, text
 
 from tidegate.errors import StateError
 
-HEAD: Final = "0007"
-_KNOWN: Final = ("", "0001", "0002", "0003", "0004", "0005", "0006", HEAD)
+HEAD: Final = "0008"
+_KNOWN: Final = ("", "0001", "0002", "0003", "0004", "0005", "0006", "0007", HEAD)
 _LOCK: Final = 7_319_402  # any fixed number: the name of our advisory lock in PostgreSQL
 
 

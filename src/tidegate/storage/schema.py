@@ -374,3 +374,23 @@ tag = Table(
     Column("time", Float, nullable=False),
     Index("tag_row", "endpoint", "prediction_id", "row", "tag", unique=True),
 )
+
+retraining = Table(
+    "retraining",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("endpoint", String(200), nullable=False),
+    Column("cause", String(16), nullable=False),
+    Column("mark", String(200), nullable=True),
+    Column("state", String(16), nullable=False),
+    Column("created", Float, nullable=False),
+    Column("ended", Float, nullable=False),
+    Column("model", String(200), nullable=False),
+    Column("version", String(200), nullable=False),
+    Column("run", Text, nullable=False),
+    Column("live", String(200), nullable=True),
+    Index("retraining_live", "live", unique=True),
+    Index("retraining_mark", "endpoint", "mark", unique=True),
+    Index("retraining_endpoint", "endpoint", "id"),
+    Index("retraining_version", "model", "version"),
+)

@@ -1,4 +1,4 @@
-"""One run of a batch that recurs, in a process of its own: `python -m tidegate.client.recurring STATE RUN`.
+"""One run of a batch that recurs, in a process of its own: `python -m tidegate.jobs.batch STATE RUN`.
 
     source, fixed before the first row --parts--> requests with ids of their own --> answers --> a part's file --> the sink --> done
 
