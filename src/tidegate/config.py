@@ -41,6 +41,7 @@ from tidegate.runner.options import VersionOptions
 from tidegate.storage.options import LogOptions
 from tidegate.types.options import Options
 from tidegate.types.rollouts import FINAL
+from tidegate.types.scoping import ScopingOptions
 
 FILE_NAME = "tidegate.yaml"
 STAGE = re.compile(r"[a-z][a-z0-9_]{0,29}")
@@ -136,6 +137,9 @@ class Project(Options):
     """The whole file."""
 
     project: str = Field(description="Name of the project.")
+    scoping: ScopingOptions | None = Field(
+        None, description="What it is for and what it must hold; `tidegate ready` compares."
+    )
     server: ServerOptions = Field(default_factory=ServerOptions)
     log: LogOptions = Field(default_factory=LogOptions)
     analysis: RolloutOptions = Field(default_factory=RolloutOptions, description="Analysis templates of your own.")

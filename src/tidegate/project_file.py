@@ -179,6 +179,36 @@ def set_auto(text: str, endpoint: str, triggers: list[str]) -> str:
     return _dump(yaml, data)
 
 
+def set_scoping(text: str, scoping: dict[str, Any]) -> str:
+    """The file's text with the questionnaire's answers, in front of all but the project's name; comments stay.
+
+    >>> print(set_scoping("project: p\\nmodels: {}\\n", {"goal": "less waiting", "speed": {"latency": "500ms"}}), end="")
+    project: p
+    scoping:
+      goal: less waiting
+      speed:
+        latency: 500ms
+    models: {}
+    """
+    yaml, data = _load(text)
+    if "scoping" in data:
+        data["scoping"].update(scoping)
+    else:
+        data.insert(1 if "project" in data else 0, "scoping", _mapping(scoping))
+    return _dump(yaml, data)
+
+
+def _mapping(value: Any) -> Any:
+    if isinstance(value, dict):
+        return CommentedMap({key: _mapping(item) for key, item in value.items()})
+    if isinstance(value, list):
+        made = CommentedSeq([_mapping(item) for item in value])
+        if all(isinstance(item, str) for item in value):
+            made.fa.set_flow_style()
+        return made
+    return value
+
+
 def _load(text: str) -> tuple[YAML, CommentedMap]:
     yaml = YAML()
     yaml.preserve_quotes = True

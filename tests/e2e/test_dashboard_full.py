@@ -32,6 +32,7 @@ pytestmark = [pytest.mark.slow, pytest.mark.xdist_group("dashboard")]
 PAGES = (
     "/", "/endpoints/people", "/endpoints/people/rollout", "/rollouts", "/rollouts/1", "/alarms", "/alarms/1", "/monitors",
     "/monitors/edit?id=people/input.mean.age", "/drift", "/drift/people", "/log", "/log/people", "/models", "/models/people/1",
+    "/evaluation/people", "/errors/people", "/retraining", "/project/people",
     *(f"/settings?tab={tab}" for tab in ("processes", "notify", "disk", "audit", "keys")),
 )  # fmt: skip
 

@@ -24,6 +24,7 @@ from tidegate.errors import Conflict
 from tidegate.storage.retraining import RetrainingStore
 from tidegate.storage.state import StateStore
 from tidegate.types.retraining import Retraining
+from tidegate.views.log_query import query
 
 pytestmark = pytest.mark.xdist_group("retraining")
 
@@ -227,6 +228,20 @@ def test_an_apply_of_the_file_keeps_what_was_learned(system: System, capsys: pyt
         assert "give yours another" in capsys.readouterr().err
     finally:
         system.file.write_text(before)
+
+
+def test_a_load_test_is_evidence_and_no_traffic(system: System, capsys: pytest.CaptureFixture[str]) -> None:
+    before = query(system.layout, "select count(*) as n from sign where role <> 'shadow'")["n"][0]
+    assert typed(system, "ready", "sign", "--loadtest", "2s", "--json") == 1, "nobody has answered the questionnaire"
+    found = json.loads(capsys.readouterr().out)
+    rubric = {check["id"]: check["status"] for check in found["rubric"]}
+    assert rubric["infrastructure.1"] == "missed", "the last time it was learned again by other code"
+    assert rubric["infrastructure.3"] == rubric["infrastructure.6"] == rubric["model.6"] == "held"
+    kept = json.loads((system.layout.root / "readiness" / "loadtest-sign.json").read_text())
+    assert kept["reached"] > 80 and not kept["failed"]
+    after = query(system.layout, "select role, count(*) as n from sign group by role")
+    sent = dict(after.iter_rows())
+    assert sum(count for role, count in sent.items() if role != "shadow") == before and sent["shadow"] > 150
 
 
 @pytest.mark.parametrize(

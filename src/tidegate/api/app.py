@@ -20,6 +20,7 @@ from tidegate.api.notify import router as notify
 from tidegate.api.overview import router as overview
 from tidegate.api.pipelines import router as pipelines
 from tidegate.api.quality import router as quality
+from tidegate.api.readiness import router as readiness
 from tidegate.api.retraining import router as retraining
 from tidegate.api.review import router as review
 from tidegate.api.rollouts import router as rollouts
@@ -53,6 +54,7 @@ def build(layout: Layout, *, host: str = "127.0.0.1", require_keys: bool = False
     app.include_router(quality)
     app.include_router(review)
     app.include_router(batches)
+    app.include_router(readiness)
     app.include_router(retraining)
     app.include_router(evaluation)
     app.include_router(mistakes)

@@ -5,13 +5,14 @@ MODEL:VERSION, prediction id --lineage.py--> lines      --verify --jobs/retrain.
 
 from __future__ import annotations
 
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from tidegate.cli import FAILED, complete
-from tidegate.cli.common import JsonOption, Place, ProjectOption
+from tidegate.cli.common import JsonOption, Place, ProjectOption, actor
 from tidegate.cli.show import ago, moment, note, out, plain_json, print_json, size
 from tidegate.errors import InvalidRequest
 
@@ -52,6 +53,7 @@ def lineage(
     from rich.markup import escape
 
     from tidegate.lineage import of_prediction, of_version
+    from tidegate.storage.state import StateStore
 
     layout = Place(project).applied()
     model, colon, version = target.partition(":")
@@ -79,7 +81,10 @@ def lineage(
     if rows is not None:
         _write_rows(layout, _made(found), rows)
     if verify:
-        same = _same(layout, _made(found), quiet=json)
+        run = _made(found)
+        same = _same(layout, run, quiet=json)
+        with closing(StateStore(layout)) as store:
+            store.record(actor(), "lineage.verify", f"{run.endpoint} {target}", None, {"same": same, "run": run.id})
     if json:
         print_json({**plain_json(found), **({} if same is None else {"same": same})})
     else:

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from tidegate.cli import FAILED
 from tidegate.cli.common import FILE_NAME, JsonOption, Place, ProjectOption, actor
-from tidegate.cli.show import note, out, print_json
+from tidegate.cli.show import interactive, note, out, print_json
 from tidegate.errors import ConfigError, StateError
 
 
@@ -27,12 +27,22 @@ def init(
     reference: Annotated[
         str | None, typer.Option("--reference", help="Parquet or CSV of training rows: names and types of the inputs.")
     ] = None,
+    ask: Annotated[
+        bool | None, typer.Option("--ask/--no-ask", help="Ask the questionnaire; by default where somebody can answer.")
+    ] = None,
+    answer: Annotated[
+        list[str] | None,
+        typer.Option("--answer", help="An answer without being asked: speed.latency=500ms; may be repeated."),
+    ] = None,
     project: ProjectOption = None,
     json: JsonOption = False,
 ) -> None:
     """Write a commented tidegate.yaml, with one model and an endpoint if a model file is given. Never overwrites one.
 
+    It asks what the project is for and what it must hold; `tidegate ready` compares that with what is there.
+
     [dim]Example:[/]  tidegate init models/severity.skops
+    [dim]Example:[/]  tidegate init models/severity.skops --no-ask --answer speed.latency=500ms --answer personal=none
     """
     from tidegate import project_file
     from tidegate.config import parse_project, schema_json
@@ -49,6 +59,9 @@ def init(
         text, _ = project_file.add_version(
             text, model, path, reference=_relative(reference, place.file.parent) if reference else None
         )
+    asked = _asked(answer or [], ask if ask is not None else interactive() and not json)
+    if asked:
+        text = project_file.set_scoping(text, asked)
     parse_project(text, str(place.file))
     place.file.parent.mkdir(parents=True, exist_ok=True)
     place.file.write_text(text)
@@ -62,6 +75,47 @@ def init(
         screen.print("next: [bold]tidegate up[/]")
     else:
         screen.print("next: [bold]tidegate models add NAME FILE[/], then [bold]tidegate up[/]")
+
+
+def _asked(given: list[str], ask: bool) -> dict[str, Any]:
+    """The questionnaire's answers, given or asked for. Errors: ConfigError for one that can't be."""
+    from pydantic import ValidationError
+
+    from tidegate.plugins import nearest
+    from tidegate.types.scoping import QUESTIONS, answers
+
+    known = {one.key: one for one in QUESTIONS}
+    found: dict[str, str] = {}
+    for text in given:
+        key, equals, value = text.partition("=")
+        if not equals or key not in known:
+            raise ConfigError(f"--answer {text!r}: no such question.{nearest(key, known)} Known: {', '.join(known)}")
+        found[key] = value
+    if ask:
+        screen = note()
+        screen.print(
+            "[bold]What it is for and what it must hold.[/] Enter leaves a question open; `tidegate ready` will say so."
+        )
+        for one in QUESTIONS:
+            if one.key in found:
+                continue
+            hint = f"({', '.join(one.choices)})" if one.choices else f"(such as {one.example})" if one.example else ""
+            while True:
+                said = str(
+                    typer.prompt(f"{one.text} {hint}".rstrip(), default="", show_default=False, err=True)
+                ).strip()
+                try:
+                    answers({one.key: said})
+                    break
+                except ValidationError as exc:
+                    screen.print(f"  [red]{exc.errors()[0]['msg'].removeprefix('Value error, ')}[/]")
+            found[one.key] = said
+    try:
+        return answers(found)
+    except ValidationError as exc:
+        first = exc.errors()[0]
+        where = ".".join(str(part) for part in first["loc"])
+        raise ConfigError(f"--answer {where}: {first['msg'].removeprefix('Value error, ')}") from exc
 
 
 def check(project: ProjectOption = None, json: JsonOption = False) -> None:

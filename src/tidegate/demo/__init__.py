@@ -5,6 +5,7 @@
       -> project.py   tidegate.yaml, and `tidegate up` as a process of its own
       -> replay.py    2017 .. 2021: one request a row over many connections, labels later as feedback
       -> commands.py  what a user would type
+      -> loop.py      the years again where retraining is on: AUC by year without and with it
       -> figures.py   what the prediction log says: rows, quality by year, each acknowledged answer there once
       -> view.py      all of it live in the terminal, or as plain lines
     page.py      a page's own little server, for the demos that have one

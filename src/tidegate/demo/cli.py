@@ -1,6 +1,7 @@
 """`tidegate demo`: the order of things, and the promise that whatever was started ends with it.
 
-    fetch --> train --> tidegate.yaml --> `tidegate up` --> replay, view, log --> rollouts --> audit, report --> traffic goes on | end
+    fetch --> train --> tidegate.yaml --> `tidegate up` --> replay, view, log --> rollouts --> the loop --> audit, report --+
+                                                                                          traffic goes on | end <--+
 
 Nothing here is special to the demo's model: it goes through the doors that any user's model goes through.
 """
@@ -18,9 +19,12 @@ from typing import Any
 import numpy as np
 import polars as pl
 from rich.console import Console
+from rich.text import Text
 
 from tidegate.client import core
-from tidegate.demo import data, figures, project, train, view
+from tidegate.demo import data, figures, loop, project, train, view
+from tidegate.demo.commands import shown as as_typed
+from tidegate.demo.commands import typed
 from tidegate.demo.connections import Connections
 from tidegate.demo.progress import Progress, Year
 from tidegate.demo.replay import CONNECTIONS, ENDPOINT, Notebook, Replay
@@ -38,6 +42,10 @@ AGAIN_YEARS = (2019, 2020, 2021)
 SPEED = 600.0
 ROLLOUT_SPEED = 400.0
 """Fewer, as a shadow doubles the work on a machine that also sends the traffic."""
+LOOP_SPEED = 160.0
+"""While a candidate is on its way: its minutes would be years."""
+SHORT_LOOP = 1500
+"""Rows a year of the short form."""
 STAY_SPEED = 20.0
 """What goes on afterwards, so that the dashboard shows something alive and the machine is left alone."""
 LOOK_EVERY = 3.0
@@ -107,6 +115,9 @@ class _Demo:
                 if rollouts:
                     told, all_right = self._roll_out(frame, system, notebook)
                     found.update(told)
+                    well = well and all_right
+                    closed, all_right = self._close_the_loop(frame, system, file)
+                    found.update(closed)
                     well = well and all_right
                 if report is not None:
                     write(report, found)
@@ -187,6 +198,49 @@ class _Demo:
         well = audit.exact and not traffic.error_count and all(ending.right for ending in plays.endings)
         return told(traffic, audit, plays.endings), well
 
+    def _close_the_loop(self, frame: pl.DataFrame, system: System, file: Path) -> tuple[dict[str, Any], bool]:
+        """The years once more, at an endpoint that is retrained by itself."""
+        shown, short = self._shown, self._rows is not None
+        shown.say(
+            "the loop closed: the years once more, at an endpoint that begins with version 1 and has retraining switched on. "
+            "They slow down while a candidate is on its way"
+        )
+        project.renew(file, ENDPOINT, loop.ENDPOINT, short)
+        shown.say(f"$ {as_typed('apply')}")
+        typed(file, "apply")
+        years = _years(frame, loop.SHORT_YEARS if short else loop.YEARS, SHORT_LOOP if short else None)
+        fast, slow = self._speed, min(self._speed, LOOP_SPEED)
+        progress = Progress(years=years, speed=fast)
+        progress.addresses = {"gateway": system.http, "dashboard": system.control}
+
+        async def command(*words: str) -> str:
+            shown.say(f"$ {as_typed(*words)}")
+            return await asyncio.to_thread(typed, file, *words)
+
+        watching = loop.Loop(system, progress, shown.say, command, fast, slow)
+        notebook = Notebook(self._folder / "acknowledged-renewed.txt")
+        try:
+            self._flow(_renewed(frame, system, progress, notebook, shown, watching))
+            notebook.flush()
+            shown.close()
+            audit = figures.audit(notebook.path, system.layout, loop.ENDPOINT)
+        finally:
+            notebook.close()
+        found, runs = loop.by_year(system.layout, ENDPOINT), watching.runs()
+        shown.say(
+            f"AUC by year of the same rows, from the logs: version 1 alone ({ENDPOINT}), and with the loop ({loop.ENDPOINT})"
+        )
+        shown.show(loop.table(found))
+        promoted = [run for run in runs if run.outcome == "promoted"]
+        shown.say(
+            f"{len(runs)} retrainings by themselves, {len(promoted)} promoted; {progress.sent:,} requests, {progress.error_count} errors"
+        )
+        if promoted:
+            made = f"{promoted[-1].model}:{promoted[-1].version}"
+            shown.say(f"$ {as_typed('lineage', made)}")
+            shown.show(Text.from_ansi(typed(file, "lineage", made)))
+        return loop.report(found, runs), bool(promoted) and audit.exact and not progress.error_count
+
     def _stay(self, frame: pl.DataFrame, system: System, file: Path, notebook: Notebook) -> None:
         """Leave it up to be looked at, some traffic going on, until Ctrl-C or until it ends by itself."""
         shown, where = self._shown, f"tidegate -C {file}"
@@ -245,6 +299,31 @@ async def _again(
     sender.close()
 
 
+async def _renewed(
+    frame: pl.DataFrame, system: System, progress: Progress, notebook: Notebook, shown: view.View, watching: loop.Loop
+) -> None:
+    """The years, and then as much of the last one again as a run that is under way needs."""
+    sender = _Sender(Connections(system.http), loop.ENDPOINT)
+    async with asyncio.TaskGroup() as tasks:
+        beside = [
+            tasks.create_task(_draw(progress, shown)),
+            tasks.create_task(_look(progress, system, loop.ENDPOINT)),
+            tasks.create_task(watching.watch()),
+        ]
+        await Replay(frame, sender, progress, notebook).run()
+        last = progress.years[-1]
+        again = Progress(years=[Year(last.year, last.rows)], speed=progress.speed, again=True)
+        further = Replay(frame, sender, again, notebook, again=True)
+        flowing = tasks.create_task(further.run())
+        await watching.finished()
+        further.stop()
+        await flowing
+        progress.errors.update(again.errors)
+        for task in beside:
+            task.cancel()
+    sender.close()
+
+
 async def _on_and_on(frame: pl.DataFrame, system: System, traffic: Progress, notebook: Notebook) -> None:
     """Traffic without an end. Errors: StateError once the system has ended by itself."""
     sender = _Sender(Connections(system.http))
@@ -261,14 +340,15 @@ async def _on_and_on(frame: pl.DataFrame, system: System, traffic: Progress, not
 class _Sender:
     """The Python client's own calls, over the replay's connections."""
 
-    def __init__(self, connections: Connections) -> None:
+    def __init__(self, connections: Connections, endpoint: str = ENDPOINT) -> None:
         self._connections = connections
+        self._endpoint = endpoint
         self.close = connections.close
 
     async def predict(self, row: dict[str, Any], subject: str) -> str:
         columns = {name: _column(name, value) for name, value in row.items()}
         asked = core.predict(
-            ENDPOINT, columns, version=None, outputs=["predict_proba"], subject=subject, unit=None,
+            self._endpoint, columns, version=None, outputs=["predict_proba"], subject=subject, unit=None,
             timeout=TIMEOUT, library="",
         )  # fmt: skip
         return (await self._connections.run(asked)).id
@@ -277,7 +357,7 @@ class _Sender:
         known = [
             {"prediction_id": id, "kind": "label", "value": label, "actor": "demo", "key": id} for id, label in labels
         ]
-        await self._connections.run(core.feedback(ENDPOINT, known, TIMEOUT))
+        await self._connections.run(core.feedback(self._endpoint, known, TIMEOUT))
 
 
 def _column(name: str, value: Any) -> np.ndarray[Any, Any]:
@@ -292,15 +372,15 @@ async def _draw(progress: Progress, shown: view.View) -> None:
         await asyncio.sleep(0.25)
 
 
-async def _look(progress: Progress, system: System) -> None:
+async def _look(progress: Progress, system: System, endpoint: str = ENDPOINT) -> None:
     """Read the log beside the replay, in a thread, so that a slow query doesn't hold the traffic back."""
     while True:
         await asyncio.sleep(LOOK_EVERY)
         if not system.running:
             raise system.ended()
         with suppress(TidegateError):  # looked at again in a moment; at the end it must succeed
-            await asyncio.to_thread(figures.update, progress, system.layout, ENDPOINT)
-            await asyncio.to_thread(figures.watched, progress, system.layout, ENDPOINT)
+            await asyncio.to_thread(figures.update, progress, system.layout, endpoint)
+            await asyncio.to_thread(figures.watched, progress, system.layout, endpoint)
         await asyncio.to_thread(figures.health, progress, system.layout)
 
 

@@ -3,6 +3,7 @@
     Trained --> .demo/tidegate.yaml (marked as the demo's own); the state folder of an earlier run is removed
     candidates() --> versions 2, 3 and 4 beside it, and how a version takes over
     hurry() --> the same without the shadow
+    renew() --> an endpoint that is retrained by itself
 
 Added to that: ports that are free, and where callers say which accident a row is about. The error bounds (rollbackAlpha,
 promoteAlpha, ratios, floor) are the product's defaults; only waits are short, because the replay's years are.
@@ -90,6 +91,43 @@ def candidates(file: Path, second: Trained, model: str, short: bool) -> None:
     data["analysis"] = {"templates": {TEMPLATE: {"metrics": metrics(short)}}}
     data["endpoints"][model]["fallback"] = "stable"
     data["endpoints"][model]["strategy"] = {"canary": {"templates": [TEMPLATE], "steps": steps(short)}}
+    _save(file, data)
+
+
+def renew(file: Path, model: str, endpoint: str, short: bool) -> None:
+    """Add an endpoint that begins with version 1 and is retrained by itself: on drift, and on so many labels."""
+    data = _yaml().load(file.read_text())
+    wait = {"duration": "1s" if short else "2s", "minUnits": 50 if short else 100}
+    data["endpoints"][endpoint] = {
+        "model": model,
+        "split": {"1": 100},
+        "subject": SUBJECT,
+        "retraining": {
+            "trainer": "tidegate.demo.train:learn",
+            "auto": ["drift", "labels"],
+            "labels": 1200 if short else 7500,
+            "minRows": 400 if short else 1500,
+            "freshRows": 300,
+            "holdout": 0.1,
+            "cooldown": "2s",
+            "budget": {"runs": 20, "per": "1d"},
+        },
+        "strategy": {
+            "canary": {
+                "templates": [TEMPLATE],
+                "steps": [
+                    {"setMirrorRoute": {"percentage": 100}},
+                    {"analysis": {"templates": [SHADOW], "minUnits": 200 if short else 500, "maxDuration": "1m"}},
+                    {"setMirrorRoute": {"percentage": 0}},
+                    {"setWeight": 25},
+                    {"pause": wait},
+                    {"setWeight": 50},
+                    {"analysis": {"templates": [TEMPLATE], "maxDuration": "2m"}},
+                    {"setWeight": 100},
+                ],
+            }
+        },
+    }
     _save(file, data)
 
 

@@ -27,6 +27,8 @@ from tidegate.errors import TidegateError
 SEED = 17
 CONNECTIONS = 16
 DELAY_DAYS = 30.0
+LONGEST_DELAY = 2.0
+"""Seconds, however slowly the years go: a rollout waits four for a label."""
 FEEDBACK_BATCH = 500
 FEEDBACK_TRIES = 5
 ENDPOINT = "severity"
@@ -103,13 +105,12 @@ class Replay:
             beside[1].cancel()
 
     async def _pace(self, queue: asyncio.Queue[tuple[int, int, dict[str, Any], int]]) -> None:
-        interval = 1.0 / self._progress.speed
         due = time.monotonic()
         for index, number, row, label in self._rows():
             if self._stopped:
                 return
             await queue.put((index, number, row, label))
-            due += interval
+            due += 1.0 / self._progress.speed
             wait = due - time.monotonic()
             if wait > 0.002:  # shorter naps cost more than they space out
                 await asyncio.sleep(wait)
@@ -139,7 +140,7 @@ class Replay:
                 now = time.monotonic()
                 progress.answered((now - sent) * 1e3)
                 self._notebook.write(prediction_id, year.year)
-                delay = DELAY_DAYS / 365.0 * year.rows / progress.speed
+                delay = min(DELAY_DAYS / 365.0 * year.rows / progress.speed, LONGEST_DELAY)
                 heapq.heappush(self._due, (now + delay, prediction_id, label))
             finally:
                 progress.sent += 1

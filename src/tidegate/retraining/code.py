@@ -7,15 +7,16 @@ from __future__ import annotations
 
 import hashlib
 import subprocess
+import sys
 from pathlib import Path
 
 from tidegate.types.retraining import Code
 
 
 def describe(trainer: str, python_path: list[str]) -> Code:
-    """Of what is on the path now. A module that isn't a file there (one of an installed package) is named alone."""
+    """Of what is on these folders now, and then on this program's own path. A module that is no file there is named alone."""
     module = trainer.partition(":")[0].replace(".", "/")
-    for folder in python_path:
+    for folder in (*python_path, *sys.path):
         for name in (f"{module}.py", f"{module}/__init__.py"):
             path = Path(folder) / name
             if path.is_file():

@@ -42,7 +42,10 @@ NAV = (
     ("drift", "Drift", "/drift", "d"),
     ("review", "Review", "/review", "p"),
     ("log", "Log", "/log", "l"),
+    ("evaluation", "Where to work", "/evaluation", "e"),
+    ("retraining", "Retraining", "/retraining", "t"),
     ("models", "Models", "/models", "m"),
+    ("project", "Project", "/project", "c"),
     ("settings", "Settings", "/settings", "s"),
 )
 

@@ -67,6 +67,8 @@ CALLS = {
     "notify status": "get /api/notify",
     "notify test": "post /api/notify/test",
     "pipeline explain": "get /api/endpoints/{endpoint}/pipeline",
+    "project": "get /api/endpoints/{endpoint}/cycle",
+    "ready": "get /api/endpoints/{endpoint}/readiness",
     "retrain": "post /api/endpoints/{endpoint}/retrain",
     "retraining approve": "post /api/retraining/{id}/approve",
     "retraining cancel": "post /api/retraining/{id}/cancel",
@@ -97,7 +99,7 @@ CALLS = {
 NONE = {
     "predict": GATEWAY, "loadtest": GATEWAY, "replay": GATEWAY, "pipeline attribute": GATEWAY,
     "pipeline oracle": GATEWAY,
-    "init": HERE, "models add": HERE, "demo": HERE, "demo search": HERE, "demo speech": HERE, "demo scratches": HERE,
+    "init": HERE, "package": HERE, "models add": HERE, "demo": HERE, "demo search": HERE, "demo speech": HERE, "demo scratches": HERE,
     "demo recommender": HERE,
     "up": "starts what would answer", "down": "ends what would answer",
 }  # fmt: skip
