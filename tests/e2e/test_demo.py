@@ -66,14 +66,16 @@ def left_of(workdir: Path) -> list[str]:
     return left
 
 
+@pytest.mark.timeout(320)
 def test_once_writes_a_report_that_the_log_bears_out(workdir: Path, tmp_path: Path) -> None:
     report = tmp_path / "figures" / "report.json"
     process = start(workdir, "--once", "--speed", "400", "--report", str(report))
-    said, _ = process.communicate(timeout=170)
+    said, _ = process.communicate(timeout=300)
     assert process.returncode == 0, said
     found = json.loads(report.read_text())
     check_replay(found, said)
     check_rollouts(found, said)
+    check_loop(found["loop"], said)
     assert left_of(workdir) == []
 
 
@@ -98,6 +100,25 @@ def check_rollouts(found: dict[str, Any], said: str) -> None:
     assert traffic["requests"] > 1000 and traffic["errors"] == traffic["missing"] == traffic["repeated"] == 0
     for typed in ("replay severity --to 2", "rollout start severity --to 3", "rollout explain severity"):
         assert f"$ tidegate {typed}" in said
+
+
+def check_loop(found: dict[str, Any], said: str) -> None:
+    promoted = [run for run in found["runs"] if run["outcome"] == "promoted"]
+    assert promoted and promoted[0]["cause"] in ("drift", "labels") and promoted[0]["parent"] == "1"
+    assert promoted[0]["learned"] > 300 and "begins by itself, because of" in said
+    assert set(found["auc_with"]) == set(found["auc_without"]) == {"2020", "2021"}
+    assert f"lineage severity:{promoted[-1]['version']}" in said
+
+
+@pytest.mark.slow
+def test_the_loop_closed_beats_version_1_alone(workdir: Path, tmp_path: Path) -> None:
+    report = tmp_path / "report.json"
+    command = [sys.executable, "-m", "tidegate", "demo", "--workdir", str(workdir), "--once", "--report", str(report)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=900, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    found = json.loads(report.read_text())["loop"]
+    gained = {year: found["auc_with"][year] - found["auc_without"][year] for year in ("2019", "2020", "2021")}
+    assert min(gained.values()) > -0.005 and max(gained["2020"], gained["2021"]) > 0.02, gained
 
 
 @pytest.mark.slow

@@ -31,7 +31,8 @@ def workdir(tmp_path: Path) -> Path:
     return tmp_path / "demo"
 
 
-@pytest.mark.parametrize("short", [True, pytest.param(False, marks=pytest.mark.slow)], ids=["short", "full"])
+@pytest.mark.slow
+@pytest.mark.parametrize("short", [True, False], ids=["short", "full"])
 def test_a_newer_recogniser_comes_in_by_shadow_and_a_deaf_detector_is_felt(
     workdir: Path, tmp_path: Path, short: bool
 ) -> None:

@@ -100,6 +100,9 @@ def evaluation(
     window: Window = "90d",
     to: Annotated[str, Query(max_length=100, description="This version's answers; by default what callers got")] = "",
     baseline: Annotated[str, Query(max_length=100, description="The ceiling; by default people's level")] = "",
+    find: Annotated[
+        bool, Query(description="Also look for slices that nobody named (found) and rare classes (classes)")
+    ] = False,
 ) -> dict[str, Any]:
     """Each slice's model, baselines, gap and share of traffic, and where to work next; figures are errors (`metric.flipped`: 1 - error
     is what people know)."""
@@ -111,7 +114,14 @@ def evaluation(
     start, end = window_of(window)
     columns = [name.strip() for name in by.split(",") if name.strip()]
     found = evaluate(layout, endpoint, rules, start=start, end=end, version=to, by=columns, against=baseline)
-    return dict(finite(msgspec.to_builtins(found)))
+    body = msgspec.to_builtins(found)
+    if find:
+        from tidegate.evaluation.rows import judge
+        from tidegate.evaluation.search import classes, search
+
+        judged = judge(layout, endpoint, rules, start, end, version=to, inputs=True)
+        body |= {"found": msgspec.to_builtins(search(judged)), "classes": msgspec.to_builtins(classes(judged))}
+    return dict(finite(body))
 
 
 def window_of(text: str) -> tuple[float, float]:

@@ -21,6 +21,7 @@ from tidegate.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from tidegate.evaluation.base import Comparison, Estimate, Evaluation, Metric
+    from tidegate.evaluation.search import OfClass, Searched
     from tidegate.metrics.quality.rows import Rules
     from tidegate.storage.layout import Layout
 
@@ -149,6 +150,9 @@ def evaluate(
             "--replay/--no-replay", help="Give the version copies of labelled requests that it hasn't answered."
         ),
     ] = True,
+    find: Annotated[
+        bool, typer.Option("--find", help="Look for slices that nobody named, and for classes that are rare.")
+    ] = False,
     limit: Annotated[
         int, typer.Option("--limit", "-n", min=1, help="Replay at most so many, evenly spread over the window.")
     ] = 10_000,
@@ -160,6 +164,7 @@ def evaluate(
 
     [dim]Example:[/]  tidegate evaluate transcribe --by condition
     [dim]Example:[/]  tidegate evaluate transcribe --to 2 --by condition --gate
+    [dim]Example:[/]  tidegate evaluate severity --find
     """
     from tidegate.app import label_options, stable_of
     from tidegate.cli.project import parse_seconds
@@ -193,14 +198,57 @@ def evaluate(
         except InvalidRequest:
             if gate:
                 raise
+    searched, by_class = _found(layout, endpoint, rules, start, end, to) if find else (None, [])
     if json:
-        print_json({**plain_json(found), "comparison": None if beside is None else plain_json(beside)})
+        more = {"found": plain_json(searched), "classes": plain_json(by_class)} if find else {}
+        print_json({**plain_json(found), "comparison": None if beside is None else plain_json(beside), **more})
     else:
         show(found)
+        if searched is not None:
+            show_found(searched, by_class, found.metric)
         if beside is not None:
             show_changes(beside)
     if gate and beside is not None and beside.broken:
         raise typer.Exit(FAILED)
+
+
+def _found(
+    layout: Layout, endpoint: str, rules: Rules, start: float, end: float, version: str
+) -> tuple[Searched, list[OfClass]]:
+    from tidegate.evaluation.rows import judge
+    from tidegate.evaluation.search import classes, search
+
+    judged = judge(layout, endpoint, rules, start, end, version=version, inputs=True)
+    return search(judged), classes(judged)
+
+
+def show_found(searched: Searched, by_class: list[OfClass], metric: Metric) -> None:
+    """Slices that were found, and classes that are rare."""
+    from rich.markup import escape
+
+    said = f"{searched.tried:,} conditions on half of {searched.rows:,} rows; figures are of the other half"
+    if searched.found:
+        rows = [
+            [
+                escape(one.slice),
+                f"{one.share:.0%}",
+                f"{one.error.rows:,}",
+                bounded(one.error, metric),
+                plain(metric.shown(one.shrunk), metric),
+                plain(one.gain, metric),
+            ]
+            for one in searched.found
+        ]
+        names = ["found", "traffic", "rows", metric.name, "shrunk", "to gain"]
+        out().print(table(names, rows, right=names[1:]))
+        out().print(f"[dim]• {said}[/]")
+    else:
+        out().print(f"[dim]No slice is surely worse than the rest: {said}.[/]")
+    rare = [one for one in by_class if one.rare]
+    if rare:
+        rows = [[escape(one.label), f"{one.rows:,}", f"{one.share:.1%}", f"{one.missed.error:.1%}"] for one in rare]
+        out().print(table(["rare class", "rows", "share", "missed"], rows, right=["rows", "share", "missed"]))
+        out().print("[dim]• a model that never says a rare class loses nothing on average: look at these apart[/]")
 
 
 def _fixable(text: str) -> tuple[str, float]:

@@ -276,17 +276,32 @@ def _metrics(catalogue: _Catalogue, templates: Iterable[str], options: ErrorCont
             spec = _metric(template, option)
             if isinstance(options, ShadowOptions) and spec.measure == "disagreement":
                 spec = msgspec.structs.replace(spec, max=options.max_disagreement)
-            if spec.name in chosen and chosen[spec.name][0] != spec:
-                raise ConfigError(
-                    f"analysis.templates.{template}: metric {spec.name!r} is another one in an other template of this "
-                    "strategy; give it a name of its own and say `measure`"
-                )
-            chosen[spec.name] = (spec, option.alpha_weight)
+            for one in (spec, *_slices(template, spec, option)):
+                if one.name in chosen and chosen[one.name][0] != one:
+                    raise ConfigError(
+                        f"analysis.templates.{template}: metric {one.name!r} is another one in an other template of this "
+                        "strategy; give it a name of its own and say `measure`"
+                    )
+                chosen[one.name] = (one, option.alpha_weight)
     total = sum(weight for spec, weight in chosen.values() if spec.guardrail)
     return tuple(
         msgspec.structs.replace(spec, alpha=options.rollback_alpha * weight / total) if spec.guardrail else spec
         for spec, weight in chosen.values()
     )
+
+
+def _slices(template: str, spec: MetricSpec, option: MetricOptions) -> list[MetricSpec]:
+    """The same metric of each slice that is named: a guardrail of its own."""
+    if option.slices and spec.source != "labels":
+        raise ConfigError(
+            f"analysis.templates.{template}.metrics.{option.name}.slices: only what labels tell is guarded by slice, and {spec.measure} "
+            "is told of at once; leave slices out"
+        )
+    return [
+        msgspec.structs.replace(spec, name=f"{spec.name}[{column}={value}]", part={column: value})
+        for column, values in option.slices.items()
+        for value in values
+    ]
 
 
 def _metric(template: str, option: MetricOptions) -> MetricSpec:

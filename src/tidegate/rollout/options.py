@@ -193,6 +193,11 @@ class MetricOptions(Options):
         description="An absolute limit instead, as your SLO sets it: harm is a rate surely above, proof one surely below.",
     )
     margin: float = Field(0.0, ge=0, lt=1, description="Of a score: how much worse is still no harm.")
+    slices: dict[str, list[str]] = Field(
+        {},
+        description="Of labels: columns and values that are guarded apart, such as {condition: [car noise]}. A version that is better on "
+        "average and worse there doesn't pass.",
+    )
     maturation: Duration = Field(86400.0, description="Of labels: how long after the prediction they are waited for.")
     quantile: float = Field(0.99, gt=0, lt=1, description="Of latency: the stable version's quantile, frozen.")
     threshold: Duration | None = Field(None, description="Of latency: this limit instead of a frozen quantile.")

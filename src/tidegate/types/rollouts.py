@@ -74,6 +74,8 @@ class MetricSpec(msgspec.Struct, frozen=True, omit_defaults=True):
     max: float | None = None
     """A limit of the rate itself, as a service level objective sets one: the stable version's rate doesn't matter then."""
     options: dict[str, Any] = {}
+    part: dict[str, str] = {}
+    """A slice: only predictions whose columns of the log have these values are counted."""
 
 
 class StepSpec(msgspec.Struct, frozen=True, omit_defaults=True):

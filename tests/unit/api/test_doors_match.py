@@ -99,6 +99,7 @@ CALLS = {
 NONE = {
     "predict": GATEWAY, "loadtest": GATEWAY, "replay": GATEWAY, "pipeline attribute": GATEWAY,
     "pipeline oracle": GATEWAY,
+    "data check": HERE,
     "init": HERE, "package": HERE, "models add": HERE, "demo": HERE, "demo search": HERE, "demo speech": HERE, "demo scratches": HERE,
     "demo recommender": HERE,
     "up": "starts what would answer", "down": "ends what would answer",

@@ -42,6 +42,23 @@ def test_the_guardrails_share_alpha_by_weight() -> None:
     assert sum(spec.alpha for spec in plan().metrics if spec.guardrail) == pytest.approx(0.01)
 
 
+def test_each_slice_is_a_guardrail_of_its_own() -> None:
+    sliced = {"name": "wrong", "slices": {"condition": ["car noise", "clear"], "lang": ["de"]}}
+    found = plan(
+        {"canary": {"steps": [{"setWeight": 10}]}},
+        {"templates": {"guardrails": {"metrics": [{"name": "error"}, sliced]}}},
+    )
+    specs = {spec.name: spec for spec in found.metrics}
+    assert list(specs) == ["error", "wrong", "wrong[condition=car noise]", "wrong[condition=clear]", "wrong[lang=de]"]
+    assert specs["wrong[lang=de]"].part == {"lang": "de"} and specs["wrong"].part == {}
+    assert sum(spec.alpha for spec in specs.values()) == pytest.approx(0.01), "one error bound for all of them together"
+    with pytest.raises(ConfigError, match="leave slices out"):
+        plan(
+            {"canary": {"steps": [{"setWeight": 10}]}},
+            {"templates": {"guardrails": {"metrics": [{"name": "error", "slices": {"a": ["b"]}}]}}},
+        )
+
+
 def test_labels_bring_the_wrong_rate() -> None:
     assert "wrong" not in {spec.name for spec in plan().metrics}
     assert "wrong" in {spec.name for spec in plan(labels=True).metrics}

@@ -140,7 +140,8 @@ class Labels:
             rows = rows.join(first, on="prediction_id", how="left")
         needed = ["prediction_id", "part_of", "time", "assignment", "role", "unit", "fallback_of", "status"]
         needed += ["label", "label_text", "label_time", *(f"event:{name}" for name in events)]
-        return rows.select([*needed, *outputs]), outputs
+        parts = {name for spec in self._specs for name in spec.part if name in there}
+        return rows.select([*needed, *outputs, *sorted(parts - {*needed, *outputs})]), outputs
 
     def _count(self, rows: pl.DataFrame, outputs: dict[str, list[str]]) -> dict[str, list[Batch]]:
         import polars as pl
@@ -170,6 +171,8 @@ class Labels:
             labelled = False
             for spec, (side, measure) in zip(self._specs, self._measures, strict=True):
                 if side and not row["first"]:
+                    continue
+                if any(_text(row.get(side + column)) != value for column, value in spec.part.items()):
                     continue
                 status = row[side + "status"]
                 if measure == "error":
@@ -299,6 +302,19 @@ def words_wrong(answer: dict[str, Any], truth: Any) -> float | None:
     text = next((value for value in answer.values() if isinstance(value, str)), None)
     words = str(truth).split()
     return None if text is None or not words else min(distance(words, text.split()) / len(words), 1.0)
+
+
+def _text(value: Any) -> str:
+    """A column's value as slices name it: 1.0 is 1, as in the file.
+
+    >>> _text(1.0), _text("car noise"), _text(None), _text(True)
+    ('1', 'car noise', '', 'true')
+    """
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def _parted(measure: str) -> tuple[str, str]:

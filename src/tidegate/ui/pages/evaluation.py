@@ -13,6 +13,7 @@ from nicegui import ui
 
 from tidegate.errors import TidegateError
 from tidegate.evaluation.base import Beside, Estimate, Evaluation, Line, Metric
+from tidegate.evaluation.search import OfClass, Searched, classes, search
 from tidegate.ui.components import (
     Column,
     Row,
@@ -46,6 +47,8 @@ class Asked(msgspec.Struct):
 
     found: Evaluation | None
     columns: list[str]
+    searched: Searched | None = None
+    classes: list[OfClass] = []
     problem: str = ""
 
 
@@ -112,6 +115,8 @@ def evaluation(endpoint: str) -> None:
         with place:
             _whole(asked.found)
             _table(asked.found)
+            if asked.searched is not None:
+                _found(asked.searched, asked.classes, asked.found.metric)
             _notes(asked.found)
 
     live(lambda: _ask(endpoint, by, version, days), draw, key=("evaluation", endpoint, by, version, days), every=60.0)
@@ -123,6 +128,7 @@ def _go(**values: str) -> None:
 
 def _ask(endpoint: str, by: str, version: str, days: str) -> Asked:
     from tidegate.app import label_options
+    from tidegate.evaluation.rows import judge
     from tidegate.evaluation.table import evaluate
 
     rules, segments = label_options(layout(), endpoint)
@@ -134,8 +140,9 @@ def _ask(endpoint: str, by: str, version: str, days: str) -> Asked:
             layout(), endpoint, rules, start=end - float(days) * 86400.0, end=end, version=version, by=names
         )
     except TidegateError as exc:
-        return Asked(None, columns, str(exc).replace("`", ""))
-    return Asked(found, columns)
+        return Asked(None, columns, problem=str(exc).replace("`", ""))
+    judged = judge(layout(), endpoint, rules, end - float(days) * 86400.0, end, version=version, inputs=True)
+    return Asked(found, columns, search(judged), classes(judged))
 
 
 def _first(endpoint: str) -> str:
@@ -234,6 +241,64 @@ def _gap(one: Beside, metric: Metric) -> Cell:
     return num(
         one.gap.error, "" if metric.id == "quality.mae" else "share", tone=tone, sub="" if tone else "not told apart"
     )
+
+
+def _found(searched: Searched, by_class: list[OfClass], metric: Metric) -> None:
+    said = f"{searched.tried:,} conditions on half of the rows; the figures are of the other half"
+    with card("Slices that nobody named", flush=True, note=said):
+        table(
+            [
+                Column("slice", "Surely worse than the rest"),
+                Column("share", "Traffic", num=True),
+                Column("rows", "Labels", num=True),
+                Column("model", "Model", num=True),
+                Column(
+                    "shrunk",
+                    "Shrunk",
+                    num=True,
+                    title="Drawn towards the whole as far as chance alone could make the difference",
+                ),
+            ],
+            empty="No slice is surely worse than the rest.",
+        ).fill(
+            [
+                Row(
+                    one.slice,
+                    {
+                        "slice": one.slice,
+                        "share": bar(one.share),
+                        "rows": num(one.error.rows),
+                        "model": _figure(one.error, metric),
+                        "shrunk": num(metric.shown(one.shrunk), "" if metric.id == "quality.mae" else "share"),
+                    },
+                )
+                for one in searched.found
+            ]
+        )
+    rare = [one for one in by_class if one.rare]
+    if rare:
+        with card("Rare classes", flush=True, note="an average hides them: look at these apart"):
+            table(
+                [
+                    Column("label", "Class"),
+                    Column("rows", "Labels", num=True),
+                    Column("share", "Share", num=True),
+                    Column("missed", "Missed", num=True),
+                ]
+            ).fill(
+                [
+                    Row(
+                        one.label,
+                        {
+                            "label": one.label,
+                            "rows": num(one.rows),
+                            "share": num(one.share, "share"),
+                            "missed": num(one.missed.error, "share"),
+                        },
+                    )
+                    for one in rare
+                ]
+            )
 
 
 def _notes(found: Evaluation) -> None:

@@ -7,7 +7,7 @@ views.answers.lately (30 s) -> how good the answers have been, as far as labels 
 from __future__ import annotations
 
 from tidegate.metrics import registry
-from tidegate.ui.components import Plain, banner, box, card, code, empty, stat, text
+from tidegate.ui.components import Plain, Stat, banner, box, card, code, empty, stat, text
 from tidegate.ui.components.links import to
 from tidegate.ui.components.wall import Wall, WallArm, WallFigure, WallNeed, WallRollout, WallRow
 from tidegate.ui.frame import page
@@ -30,8 +30,10 @@ def show() -> None:
         line = text("Looking…", "tg-wall-line", "p")
         top = box("tg-grid-narrow tg-wall-top")
         with top:
-            rate = stat("Requests", "/s", large=True)
             load = stat("Server load, a core", "", large=True)
+            answered = stat("Answers that aren't null", "share", large=True, href="/monitors")
+            missing = stat("Missing inputs", "share", large=True, href="/monitors")
+            rate = stat("Requests", "/s", large=True)
             spent = stat("False alarms in 30 days", "", large=True, href="/alarms")
             incidents = stat("Open incidents", "", large=True, href="/alarms")
             rollouts = stat("Rollouts in progress", "", large=True, href="/rollouts")
@@ -53,6 +55,8 @@ def show() -> None:
             rows[0].load.value if rows else None, tone=_tone(rows[0].load) if rows else "",
             sub=_limit(rows[0].load, "") if rows else "",
         )  # fmt: skip
+        _worst(answered, [(row.name, row.answered) for row in rows], lowest=True)
+        _worst(missing, [(row.name, row.missing) for row in rows], lowest=False)
         over = view.watching.false > view.watching.allowed
         spent.show(
             view.watching.false, tone="firing" if over else "",
@@ -82,6 +86,17 @@ def show() -> None:
 
     live(lambda: overview(layout()), draw, key="overview")
     live(_quality, draw_quality, key="overview quality", every=30.0)
+
+
+def _worst(shown: Stat, found: list[tuple[str, Trend]], *, lowest: bool) -> None:
+    """The endpoint that is worst off, with what it is held against."""
+    known = [(name, trend) for name, trend in found if trend.value is not None]
+    if not known:
+        shown.show(None, sub="no traffic yet")
+        return
+    name, trend = (min if lowest else max)(known, key=lambda one: one[1].value or 0.0)
+    where = f"{name}{f' {trend.detail}' if trend.detail else ''}"
+    shown.show(trend.value, tone=_tone(trend), sub=", ".join(part for part in (where, _limit(trend, "share")) if part))
 
 
 def _quality() -> dict[str, Lately]:

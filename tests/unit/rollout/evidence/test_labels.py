@@ -38,10 +38,12 @@ class Story:
         self.worker = Worker(layout)
         self.now = time.time_ns()
 
-    def tell(self, ago: float, answer: int, label: int | None, after: float = 1.0, **fields: Any) -> str:
+    def tell(
+        self, ago: float, answer: int, label: int | None, after: float = 1.0, x: float = 1.0, **fields: Any
+    ) -> str:
         when = self.now - int(ago * SECOND)
         outputs = msgspec.Raw(b'[{"name":"predict","datatype":"INT64","shape":[1],"data":[%d]}]' % answer)
-        request = msgspec.Raw(b'{"inputs":[{"name":"x","datatype":"FP64","shape":[1],"data":[1.0]}]}')
+        request = msgspec.Raw(b'{"inputs":[{"name":"x","datatype":"FP64","shape":[1],"data":[%f]}]}' % x)
         id = self.worker.line(time=when, outputs=outputs, request=request, **fields)
         if label is not None:
             moment = when + int(after * SECOND)
@@ -56,8 +58,8 @@ def look(labels: Labels) -> dict[str, list[Batch]]:
     return labels.poll(1000.1)
 
 
-def made(layout: Layout, spec: MetricSpec = WRONG, **fields: Any) -> Labels:
-    of = state(plan(spec, **fields), created=time.time() - 1000)
+def made(layout: Layout, spec: MetricSpec = WRONG, more: tuple[MetricSpec, ...] = (), **fields: Any) -> Labels:
+    of = state(plan(spec, *more, **fields), created=time.time() - 1000)
     return Labels(layout, of, of.created, {})
 
 
@@ -79,6 +81,23 @@ def test_wrong_answers_by_arm_once_they_have_matured(layout: Layout) -> None:
     (labelled,) = found[LABELS]
     assert (labelled.canary, labelled.stable) == ((4,), (3,))
     assert look_again(labels) == {}, "each prediction is counted once"
+
+
+def test_a_slice_is_counted_apart(layout: Layout) -> None:
+    """Better on average, worse where x is 2: the slice's own metric has the counts that say so."""
+    story = Story(layout)
+    for _ in range(6):
+        story.tell(100, 1, 1, canary=True)
+        story.tell(100, 1, 0)
+    for _ in range(3):
+        story.tell(100, 1, 0, canary=True, x=2.0)
+        story.tell(100, 1, 1, x=2.0)
+    part = msgspec.structs.replace(WRONG, name="wrong[x=2]", part={"x": "2"})
+    gone = msgspec.structs.replace(WRONG, name="wrong[region=EU]", part={"region": "EU"})
+    found = look(made(layout, WRONG, more=(part, gone)))
+    assert (found["wrong"][0].canary, found["wrong"][0].stable) == ((6, 3), (3, 6))
+    assert (found["wrong[x=2]"][0].canary, found["wrong[x=2]"][0].stable) == ((0, 3), (3, 0))
+    assert "wrong[region=EU]" not in found, "a column that isn't there has no rows"
 
 
 def test_events_count_for_every_prediction_that_has_matured(layout: Layout) -> None:
