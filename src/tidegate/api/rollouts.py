@@ -55,6 +55,11 @@ def rollout(request: Request, id: Number, actor: Viewer) -> dict[str, Any]:
 @router.get("/rollouts/{id}/explanation")
 def explanation(request: Request, id: Number, actor: Viewer, metric: Metric = "") -> dict[str, Any]:
     """Why it is where it is, in plain words: headline, reason, the metrics that decided, what to do next."""
+    import time
+
+    from tidegate.api.evaluation import finite
+    from tidegate.app import label_options
+    from tidegate.evaluation.standing import standing
     from tidegate.views import explanation as views
     from tidegate.views import rollouts
 
@@ -63,7 +68,13 @@ def explanation(request: Request, id: Number, actor: Viewer, metric: Metric = ""
     if metric and metric not in watched:
         raise NotFound(f"metric: rollout {id} doesn't watch {metric!r}; it watches {', '.join(watched)}")
     found: dict[str, Any] = _plain(views.explain(view, metric))
-    return found
+    state = view.state
+    rules, _ = label_options(control_of(request).layout, state.endpoint)
+    beside = standing(
+        control_of(request).layout, state.endpoint, [state.stable, state.canary], rules, start=state.created,
+        end=state.ended or time.time(),
+    )  # fmt: skip
+    return {**found, "baselines": finite(msgspec.to_builtins(beside))}
 
 
 @router.get("/rollouts/{id}/evidence")

@@ -16,10 +16,11 @@ import typer
 
 from tidegate.cli import FAILED, OK, TIMED_OUT, WAITING, complete
 from tidegate.cli.common import JsonOption, Place, ProjectOption, actor
-from tidegate.cli.show import interactive, note, out, plain_json, print_json, print_json_line
+from tidegate.cli.show import interactive, note, out, plain_json, print_json, print_json_line, table
 from tidegate.errors import ConfigError
 
 if TYPE_CHECKING:
+    from tidegate.storage.layout import Layout
     from tidegate.types.rollouts import RolloutState
     from tidegate.views.rollouts import RolloutView
 
@@ -134,7 +135,8 @@ def explain(
     from tidegate.cli.rollout_story import Story
     from tidegate.views.rollouts import read
 
-    view = read(Place(project).applied(), endpoint, id=id)
+    layout = Place(project).applied()
+    view = read(layout, endpoint, id=id)
     names = [spec.name for spec in view.state.plan.metrics]
     if metric and metric not in names:
         from tidegate.plugins import nearest
@@ -144,6 +146,34 @@ def explain(
         print_json(plain_json(view))
     else:
         out().print(Story(view, metric))
+        _standing(layout, view.state)
+
+
+def _standing(layout: Layout, state: RolloutState) -> None:
+    """Both versions beside the baselines, where there are any and labels have come."""
+    from rich.markup import escape
+
+    from tidegate.app import label_options
+    from tidegate.cli.evaluate import bounded, difference
+    from tidegate.evaluation.standing import standing
+
+    rules, _ = label_options(layout, state.endpoint)
+    end = state.ended or time.time()
+    found = standing(layout, state.endpoint, [state.stable, state.canary], rules, start=state.created, end=end)
+    if not found:
+        return
+    names = [one.name for one in found[0].line.beside]
+    rows = [
+        [
+            f"version {escape(one.version)}", f"{one.line.model.rows:,}", bounded(one.line.model, one.metric),
+            *(difference(each.gap, one.metric) for each in one.line.beside),
+        ]
+        for one in found
+    ]  # fmt: skip
+    levels = ["baselines", "", "", *(bounded(each.level, found[0].metric) for each in found[0].line.beside)]
+    out().print("[bold]what could be hoped for[/]")
+    columns = ["", "labels", found[0].metric.name, *(f"gap to {escape(name)}" for name in names)]
+    out().print(table(columns, [*rows, levels], right=columns[1:]))
 
 
 @rollout.command()

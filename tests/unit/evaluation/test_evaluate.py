@@ -16,6 +16,7 @@ from tidegate.errors import Conflict, InvalidRequest, NotFound
 from tidegate.evaluation.adding import add, cited, remove
 from tidegate.evaluation.base import Evaluation, Line
 from tidegate.evaluation.figures import apart, estimate, paired, z_of
+from tidegate.evaluation.standing import standing
 from tidegate.evaluation.table import compare, evaluate
 from tidegate.storage.baselines import BaselineStore, ratings_file
 from tidegate.storage.layout import Layout
@@ -236,3 +237,14 @@ def test_items_that_are_no_predictions_have_slices_of_their_own(layout: Layout, 
     (people,) = line(found, "people noise").beside
     assert not people.paired and people.level.rows == pytest.approx(100, abs=25)
     assert people.gap.error == pytest.approx(0.3, abs=0.12) and line(found, "people noise").priority > 0
+
+
+def test_a_rollout_s_versions_stand_beside_what_could_be_hoped_for(layout: Layout) -> None:
+    ratings = heard(layout, 400, copies=True)
+    assert standing(layout, "loan", ["1", "2"], start=START, end=END) == [], "no baseline yet"
+    ratings.write_parquet(layout.root / "ratings.parquet")
+    add(layout, "loan", actor="ana", name="people", human=layout.root / "ratings.parquet")
+    found = standing(layout, "loan", ["1", "2", "9"], start=START, end=END)
+    assert [one.version for one in found] == ["1", "2"], "version 9 has answered nothing"
+    assert all([beside.name for beside in one.line.beside] == ["people"] for one in found)
+    assert found[1].line.model.error < found[0].line.model.error
