@@ -6,7 +6,10 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
 
+
+@pytest.mark.slow
 def test_the_readme_works(reader: Callable[[Path], Any]) -> None:
     said = reader(Path(__file__).parent).follow()
     _, good, bad, why, _ = said

@@ -24,9 +24,10 @@ def shown(tmp_path: Path, *words: str) -> tuple[dict[str, Any], str]:
     return json.loads(report.read_text()), done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("words", "visits"),
-    [(("--short",), 400), pytest.param((), 1500, marks=pytest.mark.slow)],
+    [(("--short",), 400), ((), 1500)],
     ids=["short", "full"],
 )
 def test_clicks_bring_it_in_and_a_change_two_stages_before_them_is_found(

@@ -15,7 +15,8 @@ from tidegate.demo.scratches.acts import Act
 pytestmark = [pytest.mark.timeout(600), pytest.mark.xdist_group("demo scratches")]
 
 
-@pytest.mark.parametrize("words", [["--short"], pytest.param([], marks=pytest.mark.slow)], ids=["short", "full"])
+@pytest.mark.slow
+@pytest.mark.parametrize("words", [["--short"], []], ids=["short", "full"])
 def test_a_model_takes_over_by_degrees_and_steps_back_in_the_dark(tmp_path: Path, words: list[str]) -> None:
     report, workdir = tmp_path / "degrees.json", tmp_path / "demo"
     command = [sys.executable, "-m", "tidegate", "demo", "scratches", "--once", *words]

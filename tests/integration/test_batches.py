@@ -185,6 +185,8 @@ def workers() -> list[psutil.Process]:
     return [one for one in psutil.process_iter(["cmdline"]) if "tidegate.jobs.batch" in (one.info["cmdline"] or [])]
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(300)
 def test_killed_again_and_again_each_row_is_answered_once(system: System) -> None:
     """Its process, and the monitor process that watches it, while a request is under way."""
     assert typed(system, "batch", "run", "slow", "--no-wait") == 0

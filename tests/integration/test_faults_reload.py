@@ -129,7 +129,7 @@ def runner_pids(system: System) -> set[int]:
     return {p["pid"] for p in system.processes()["processes"] if p["kind"] == "runner" and p["state"] == "ready"}
 
 
-@pytest.mark.parametrize("body", [None, b"slow"])
+@pytest.mark.parametrize("body", [None, pytest.param(b"slow", marks=pytest.mark.slow)])
 def test_the_end_under_load(system: System, make_system: Callable[..., System], body: bytes | None) -> None:
     """SIGTERM: nothing that was accepted fails; afterwards nobody listens. The second time, every request takes 300 ms."""
     running = make_system(system.project | {"project": "end"})

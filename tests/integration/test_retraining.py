@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import os
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import closing
 from typing import Any
@@ -246,7 +245,11 @@ def test_a_load_test_is_evidence_and_no_traffic(system: System, capsys: pytest.C
 
 @pytest.mark.parametrize(
     ("what", "state", "why"),
-    [("raises", "failed", "no good rows today"), ("unfit", "failed", "sign:3"), ("wrong", "rejected", "surely worse")],
+    [
+        pytest.param("raises", "failed", "no good rows today", marks=pytest.mark.slow),
+        ("unfit", "failed", "sign:3"),
+        ("wrong", "rejected", "surely worse"),
+    ],
 )
 def test_a_failure_says_why_and_leaves_nothing(system: System, what: str, state: str, why: str) -> None:
     traffic(system, 60, len(runs(system)) + 10)
@@ -298,6 +301,7 @@ def test_drift_begins_one_run_and_waits_for_fresh_labels(system: System, capsys:
     wait_until(lambda: len(runs(system)) > before, 20)
     newest = runs(system)[0]
     assert newest.cause == "drift" and newest.mark.startswith("incident ") and "missing" in newest.text
-    let_in(system, newest.id)
-    time.sleep(6)
+    until(system, newest.id, "rolling")
+    assert typed(system, "rollout", "abort", "sign") == 0
+    assert until(system, newest.id, "done").outcome == "rolled back"
     assert len(runs(system)) == before + 1, "an incident has one run"

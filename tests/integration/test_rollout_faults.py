@@ -58,7 +58,7 @@ def life(folder: Path, deadly: int, when: str, number: int) -> int:
     return subprocess.run(words, cwd=ROOT, timeout=90, check=False).returncode
 
 
-@pytest.mark.parametrize("when", ["before", "after"])
+@pytest.mark.parametrize("when", ["before", pytest.param("after", marks=pytest.mark.slow)])
 def test_killed_at_every_write_it_ends_where_it_would_have(tmp_path: Path, when: str) -> None:
     """One life after the other dies at its first, second, third ... write; then one lives on."""
     layout = prepare(tmp_path)

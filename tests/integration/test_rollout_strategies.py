@@ -117,6 +117,7 @@ def test_an_experiment_ends_with_a_person(make_system: Callable[..., System]) ->
     assert where(system).phase == "Degraded"
 
 
+@pytest.mark.slow
 def test_an_older_system_elsewhere_is_replaced(make_system: Callable[..., System], tmp_path: Path) -> None:
     older = System(
         tmp_path / "older", {**PROJECT, "models": {"row": ROW}, "endpoints": {"row": PROJECT["endpoints"]["row"]}}

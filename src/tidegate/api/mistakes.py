@@ -11,7 +11,7 @@ from pydantic import Field
 from tidegate.api.bodies import Body
 from tidegate.api.errors import RESPONSES
 from tidegate.api.evaluation import finite, window_of
-from tidegate.api.params import Name, Reviewer, Viewer
+from tidegate.api.params import Name, Operator, Reviewer, Viewer
 from tidegate.api.state import control_of
 
 router = APIRouter(prefix="/api/endpoints/{endpoint}/errors", responses=RESPONSES, tags=["evaluation"])
@@ -50,6 +50,36 @@ def mistakes(
         layout, endpoint, rules, start=start, end=end, version=version, where=where, tag=tag, sort=sort, limit=limit  # type: ignore[arg-type]
     )  # fmt: skip
     return [msgspec.to_builtins(one, enc_hook=str) for one in found]
+
+
+class ReviewRequest(Body):
+    """Which mistakes people are asked about, and where they find them."""
+
+    queue: str = Field("labels", min_length=1, max_length=100)
+    raters: int = Field(1, ge=1, le=10)
+    where: str = Field("", max_length=2000)
+    tag: str = Field("", max_length=100)
+    version: str = Field("", max_length=100)
+    window: str = Field("90d", max_length=20)
+    sort: str = Field("error", max_length=20)
+    limit: int = Field(50, ge=1, le=1000)
+
+
+@router.post("/review", status_code=201)
+def review(request: Request, endpoint: Name, body: ReviewRequest, actor: Operator) -> dict[str, Any]:
+    """Ask people about mistakes once more: tasks that show neither label nor answer; what they say becomes the label."""
+    from tidegate.app import label_options
+    from tidegate.evaluation.mistakes import listed, to_review
+
+    layout = control_of(request).layout
+    rules, _ = label_options(layout, endpoint)
+    start, end = window_of(body.window)
+    found = listed(
+        layout, endpoint, rules, start=start, end=end, version=body.version, where=body.where, tag=body.tag,
+        sort=body.sort, limit=body.limit,  # type: ignore[arg-type]
+    )  # fmt: skip
+    made = to_review(layout, endpoint, found, body.queue, raters=body.raters, actor=actor)
+    return {"tasks": made, "rows": len(found), "queue": body.queue}
 
 
 @router.get("/summary")

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from tidegate.evaluation.fairness import Fairness, Rate
     from tidegate.evaluation.mistakes import Mistake, Summary
 
-ACTIONS = ("list", "tag", "untag", "summary", "export", "groups")
+ACTIONS = ("list", "tag", "untag", "summary", "export", "groups", "review")
 SHOWN = 4
 """Inputs of a mistake in the list."""
 LETTERS = 40
@@ -33,7 +33,7 @@ def add_to(app: typer.Typer) -> None:
 
 def errors(
     endpoint: Annotated[str, typer.Argument(metavar="ENDPOINT", autocompletion=complete.endpoints)],
-    action: Annotated[str, typer.Argument(metavar="[list|tag|untag|summary|export|groups]")] = "list",
+    action: Annotated[str, typer.Argument(metavar="[list|tag|untag|summary|export|groups|review]")] = "list",
     ids: Annotated[
         list[str] | None, typer.Argument(metavar="[ID]...", help="Predictions to tag: ID, or ID:ROW.")
     ] = None,
@@ -50,6 +50,8 @@ def errors(
     window: Annotated[str, typer.Option("--window", help="Predictions made in the last 7d, 90d.")] = "90d",
     by: Annotated[str, typer.Option("--by", help="The column whose groups are compared: groups.")] = "",
     limit: Annotated[int, typer.Option("--limit", "-n", min=1, max=10_000, help="At most so many.")] = 50,
+    queue: Annotated[str, typer.Option("--queue", help="review: the queue that people get them from.")] = "labels",
+    raters: Annotated[int, typer.Option("--raters", min=1, max=10, help="review: how many people see each.")] = 1,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="Where to export to: Parquet or CSV.")] = None,
     project: ProjectOption = None,
     json: JsonOption = False,
@@ -61,6 +63,7 @@ def errors(
     [dim]Example:[/]  tidegate errors transcribe summary
     [dim]Example:[/]  tidegate errors loan groups --by sex
     [dim]Example:[/]  tidegate errors transcribe export --tag "car noise" -o to-label.parquet
+    [dim]Example:[/]  tidegate errors transcribe review --tag "label is wrong" --queue labels --raters 2
     """
     from tidegate.app import endpoint_named, label_options
     from tidegate.cli.project import parse_seconds
@@ -114,7 +117,13 @@ def errors(
             layout, endpoint, rules, start=start, end=end, version=version, where=where, tag=name, sort=sort,  # type: ignore[arg-type]
             limit=limit,
         )  # fmt: skip
-        if json:
+        if action == "review":
+            made = mistakes.to_review(layout, endpoint, found, queue, raters=raters, actor=actor())
+            if json:
+                print_json({"tasks": made, "rows": len(found), "queue": queue})
+            else:
+                note().print(f"{made} new tasks in queue {queue}; `tidegate review {queue}` answers them", markup=False)
+        elif json:
             print_json(plain_json(found))
         else:
             show_list(found)

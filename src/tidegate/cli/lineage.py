@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from tidegate.lineage import Lineage
+    from tidegate.retraining.same import Same
     from tidegate.storage.layout import Layout
     from tidegate.types.retraining import Retraining
 
@@ -77,29 +78,35 @@ def lineage(
         _show(answered.lineage)
         return
     found = of_version(layout, model, version)
-    same: bool | None = None
+    same: Same | None = None
     if rows is not None:
         _write_rows(layout, _made(found), rows)
     if verify:
         run = _made(found)
         same = _same(layout, run, quiet=json)
         with closing(StateStore(layout)) as store:
-            store.record(actor(), "lineage.verify", f"{run.endpoint} {target}", None, {"same": same, "run": run.id})
+            store.record(
+                actor(),
+                "lineage.verify",
+                f"{run.endpoint} {target}",
+                None,
+                {"same": bool(same), "how": same, "run": run.id},
+            )
     if json:
-        print_json({**plain_json(found), **({} if same is None else {"same": same})})
+        print_json({**plain_json(found), **({} if same is None else {"same": bool(same), "how": same})})
     else:
         out().print(
             f"[bold]{model}:{version}[/]" + ("" if found.detail else "  [dim]no version of the project any more[/]")
         )
         _show(found)
         if same is not None:
-            said = (
-                "[green]the same file, byte for byte[/]"
-                if same
-                else "[red]another file: the trainer, its environment or its rows differ[/]"
-            )
+            said = {
+                "bytes": "[green]the same file, byte for byte[/]",
+                "content": "[green]the same model, number for number[/]; its file differs in times and addresses alone",
+                "": "[red]another model: the trainer, its environment or its rows differ[/]",
+            }[same]
             out().print(f"  learned again: {said}")
-    if same is False:
+    if same == "":
         raise typer.Exit(FAILED)
 
 
@@ -118,7 +125,7 @@ def _write_rows(layout: Layout, run: Retraining, path: Path) -> None:
     note().print(f"{kept.height:,} rows are in {path}", markup=False)
 
 
-def _same(layout: Layout, run: Retraining, *, quiet: bool) -> bool:
+def _same(layout: Layout, run: Retraining, *, quiet: bool) -> Same:
     from rich.progress import Progress, SpinnerColumn, TextColumn
 
     from tidegate.jobs.retrain import again

@@ -97,10 +97,11 @@ class Loop:
             await asyncio.sleep(LOOK_EVERY)
 
     async def finished(self) -> None:
-        """Until no run is under way, or patience is at its end."""
+        """Until no run is under way and there was one, or patience is at its end."""
         until = asyncio.get_running_loop().time() + PATIENCE
         while asyncio.get_running_loop().time() < until:
-            if all(run.over for run in await asyncio.to_thread(self.runs)):
+            runs = await asyncio.to_thread(self.runs)
+            if runs and all(run.over for run in runs):
                 return
             await asyncio.sleep(LOOK_EVERY)
 

@@ -105,8 +105,8 @@ def renew(file: Path, model: str, endpoint: str, short: bool) -> None:
         "retraining": {
             "trainer": "tidegate.demo.train:learn",
             "auto": ["drift", "labels"],
-            "labels": 1200 if short else 7500,
-            "minRows": 400 if short else 1500,
+            "labels": 500 if short else 7500,
+            "minRows": 300 if short else 1500,
             "freshRows": 300,
             "holdout": 0.1,
             "cooldown": "2s",

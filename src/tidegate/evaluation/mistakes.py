@@ -1,11 +1,14 @@
 """Mistakes one by one, what people tag them with, and what it would be worth to mend each kind.
 
+rows with labels --to_review--> tasks of people, whose answers are labels again
 rows with labels --judge--> the worst first (or a random sample) --tagged by people--> counts a tag
     share of a tag among the errors that were looked at x all errors --> the metric, were that kind of error gone, or as rare as people's
 """
 
 from __future__ import annotations
 
+import re
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 from contextlib import closing
@@ -21,12 +24,18 @@ from tidegate.evaluation.rows import ERROR, KEYS, WEIGHT, Judged, judge
 from tidegate.metrics.quality.rows import Rules, answers, labelled
 from tidegate.stats.intervals import wilson
 from tidegate.storage.layout import Layout
+from tidegate.storage.review import ReviewStore
+from tidegate.storage.state import StateStore
 from tidegate.storage.tags import Place, Tag, TagStore
+from tidegate.types.records import PredictionRecord, ReviewRecord, ReviewRow
 
 Sort = Literal["error", "random", "newest", "confident"]
 SORTS: tuple[Sort, ...] = ("error", "random", "newest", "confident")
 LONGEST = 100
 """Letters of a tag."""
+QUEUE = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,99}")
+REVIEW_WITHIN = 14 * 86400.0
+"""Seconds in which people are asked to have looked at a row."""
 
 
 class Mistake(msgspec.Struct, frozen=True):
@@ -149,6 +158,42 @@ def exported(
         *KEYS, "time", "version", *judged.window.inputs, pl.col("_answered").alias("answered"), pl.col("_label").alias("label"),
         (pl.col(ERROR) / pl.max_horizontal(WEIGHT, 1e-12)).alias("error"), "tags",
     )  # fmt: skip
+
+
+def to_review(
+    layout: Layout, endpoint: str, rows: Sequence[Mistake], queue: str, *, raters: int = 1, actor: str
+) -> int:
+    """Ask people about rows once more, as tasks of a review queue that see neither label nor answer; how many tasks are new.
+
+    A prediction that has been asked about already isn't asked about again. What they say becomes the rows' label. Errors: InvalidRequest.
+    """
+    if not rows:
+        raise InvalidRequest("no row was chosen: nothing goes to review")
+    if not 1 <= raters <= 10:
+        raise InvalidRequest(f"raters: {raters} is not 1 to 10")
+    if not QUEUE.fullmatch(queue):
+        raise InvalidRequest(f"queue: {queue!r}: use letters, digits, '.', '_' and '-', at most 100")
+    by_request: dict[str, list[Mistake]] = defaultdict(list)
+    for one in rows:
+        by_request[one.prediction_id].append(one)
+    records = [
+        PredictionRecord(
+            id=id, time=time.time_ns(), endpoint=endpoint, model="", version=asked[0].version, role="stable", status=200, latency_us=0,
+            review=ReviewRecord(
+                queue, "human", [ReviewRow(one.row, _plain(one.answered), None, True, True, raters) for one in asked], REVIEW_WITHIN, False
+            ),
+        )
+        for id, asked in by_request.items()
+    ]  # fmt: skip
+    with closing(ReviewStore(layout)) as store:
+        made = store.create(records)
+    with closing(StateStore(layout)) as states:
+        states.record(actor, "errors.review", endpoint, None, {"queue": queue, "tasks": made, "raters": raters})
+    return made
+
+
+def _plain(value: Any) -> bool | int | float | str | None:
+    return value if value is None or isinstance(value, (bool, int, float, str)) else str(value)
 
 
 def add_tags(layout: Layout, endpoint: str, places: Sequence[Place], names: Sequence[str], actor: str) -> int:

@@ -1,6 +1,6 @@
 """What an afternoon's work would give: models made of the logged labels, learned on the earlier rows, judged on the later.
 
-    features, labels in the order of time --first half--> commonest | linear | tree: the best on its last third
+    features, labels in the order of time --first half--> commonest | linear | tree: the best on its last third; rankings: popularity
                                           --second half--> its error a row
 
 A model that doesn't beat these isn't worth its servers; one that is far below the task may have a fault in its data.
@@ -8,6 +8,7 @@ A model that doesn't beat these isn't worth its servers; one that is far below t
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -17,6 +18,7 @@ import polars as pl
 
 from tidegate.evaluation.rows import ERROR, KEYS, WEIGHT, Judged, errors
 from tidegate.metrics.base import Labelled
+from tidegate.metrics.quality.relevance import judged as relevant
 from tidegate.metrics.quality.rows import Roles, labelled, words_of_labels
 from tidegate.stats.intervals import Floats
 
@@ -43,8 +45,8 @@ class Quick(msgspec.Struct):
 
 def quick(judged: Judged) -> Quick | str:
     """The best of them, or why there is none."""
-    if judged.roles.task in ("text", "ranking"):
-        return f"no quick model is made of a {judged.roles.task} task"
+    if judged.roles.task == "text":
+        return "no quick model is made of a text task"
     rows = judged.rows.join(
         judged.window.rows.select(*KEYS, *judged.window.inputs), KEYS, "left", maintain_order="left"
     )
@@ -52,6 +54,8 @@ def quick(judged: Judged) -> Quick | str:
         return f"{rows.height} labelled rows are too few for a quick model; it needs {LEAST}"
     half = rows.height // 2
     early, late = rows[max(0, half - MOST) : half], rows[half:]
+    if judged.roles.task == "ranking":
+        return popular(early, late, judged.roles)
     features = Features(early.select(judged.window.inputs))
     x, y = features.of(early), truth(early, judged.roles)
     cut = early.height * 2 // 3
@@ -64,6 +68,22 @@ def quick(judged: Judged) -> Quick | str:
     found = _error(judged.roles, truth(late, judged.roles), said)
     kept = late.select(KEYS).with_columns(pl.Series(ERROR, found[:, 0]), pl.Series(WEIGHT, found[:, 1]))
     return Quick(name, early.height, kept)
+
+
+def popular(early: pl.DataFrame, late: pl.DataFrame, roles: Roles) -> Quick:
+    """What most people wanted, for everybody: the items of the earlier labels by the sum of their grades, as many as a model ranks."""
+    before, after = labelled(early, roles), labelled(late, roles)
+    wanted: Counter[str] = Counter()
+    for _, given in relevant(before):
+        wanted.update({item: grade for item, grade in given.items() if grade > 0})
+    length = max((len(items) for items in (*(before.items or ()), *(after.items or ()))), default=0)
+    best = [item for item, _ in wanted.most_common(length)]
+    said = Labelled(
+        "ranking", after.truth, np.full(len(after), best[0] if best else "", object), items=[best] * len(after)
+    )
+    found = errors(said)
+    kept = late.select(KEYS).with_columns(pl.Series(ERROR, found[:, 0]), pl.Series(WEIGHT, found[:, 1]))
+    return Quick("the most popular items", early.height, kept)
 
 
 def truth(rows: pl.DataFrame, roles: Roles) -> np.ndarray[Any, Any]:

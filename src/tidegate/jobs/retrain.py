@@ -43,6 +43,7 @@ from tidegate.retraining import child, code, dataset, mlflow
 from tidegate.retraining.child import log_of
 from tidegate.retraining.dataset import Dataset
 from tidegate.retraining.options import RetrainingOptions
+from tidegate.retraining.same import Same, same
 from tidegate.rollout import commands
 from tidegate.runtimes.environments import ensure_environment
 from tidegate.storage.layout import Layout
@@ -311,8 +312,8 @@ def trained(
     return child.train(task, rows, folder, log, look)
 
 
-def again(layout: Layout, run: Retraining) -> bool:
-    """Learn a version once more from the rows that it learned from; whether the file is the same, byte for byte.
+def again(layout: Layout, run: Retraining) -> Same:
+    """Learn a version once more from the rows that it learned from; how far the file is the same.
 
     Errors: InvalidRequest where the rows aren't kept any more; TrainingFailed.
     """
@@ -321,7 +322,7 @@ def again(layout: Layout, run: Retraining) -> bool:
         folder.mkdir(parents=True, mode=0o700)
         options = RetrainingOptions.model_validate(run.options)
         found = trained(layout, run, options, data_of(run), folder / "work", folder / "train.log", lambda _: None)
-        return app.content_digest(Path(found.model)) == app.content_digest(Path(run.artifact))
+        return same(Path(found.model), Path(run.artifact))
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 

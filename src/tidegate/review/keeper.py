@@ -89,8 +89,6 @@ class Keeper:
     async def step(self, now: float) -> None:
         """One turn. Errors: TidegateError, OSError."""
         found = self._automated()
-        if not found:
-            return
         if self._review is None or self._degrees is None or self._alarms is None:
             self._review, self._degrees = ReviewStore(self._layout), AutomationStore(self._layout)
             self._alarms = MonitoringStore(self._layout)

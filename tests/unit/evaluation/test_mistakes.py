@@ -12,7 +12,7 @@ from journal_maker import label, prediction, route, tensor, write
 from tidegate.changes import erase_subject
 from tidegate.errors import InvalidRequest
 from tidegate.evaluation.adding import add
-from tidegate.evaluation.mistakes import add_tags, exported, listed, place, remove_tags, summary, tags_of
+from tidegate.evaluation.mistakes import add_tags, exported, listed, place, remove_tags, summary, tags_of, to_review
 from tidegate.storage.baselines import BaselineStore, ratings_file
 from tidegate.storage.layout import Layout
 from tidegate.storage.tags import TagStore
@@ -137,3 +137,30 @@ def test_erasure_takes_tags_and_what_raters_said(layout: Layout, tmp_path: Path)
         assert [one.prediction_id for one in store.listed("loan")] == [ids["car"][1]]
         kept = pl.read_parquet(ratings_file(layout, baselines.listed("loan")[0].file))
     assert set(kept["prediction_id"]) == {ids["car"][1]}
+
+
+def test_mistakes_go_to_people_who_see_neither_label_nor_answer_and_what_they_say_is_the_label(layout: Layout) -> None:
+    import asyncio
+    import time
+
+    from tidegate import reviewing
+    from tidegate.review.keeper import Keeper
+
+    ids = heard(layout)
+    rows = listed(layout, "loan", **WINDOW, where="noise = 'car'")  # type: ignore[arg-type]
+    assert to_review(layout, "loan", rows, "labels", actor="ana") == 6
+    assert to_review(layout, "loan", rows, "labels", actor="ana") == 0, "once each"
+    items = reviewing.claim(layout, "labels", "ben", count=10)
+    assert {item.task.prediction_id for item in items} == set(ids["car"])
+    assert all(item.opinion is None and not item.outputs and item.choices == ["no", "yes"] for item in items)
+    before = {one.prediction_id: one for one in rows}
+    for item in items:
+        reviewing.answer(layout, item.task.id, "ben", before[item.task.prediction_id].answered)
+    asyncio.run(Keeper(layout, dict).step(time.time()))
+    left = listed(layout, "loan", **WINDOW)  # type: ignore[arg-type]
+    assert not {one.prediction_id for one in left} & set(ids["car"]), "the model was right: the labels were wrong"
+    for wrong, why in (({"queue": "no such/queue"}, "queue"), ({"queue": "q", "raters": 0}, "raters")):
+        with pytest.raises(InvalidRequest, match=why):
+            to_review(layout, "loan", rows, actor="ana", **wrong)  # type: ignore[arg-type]
+    with pytest.raises(InvalidRequest, match="no row"):
+        to_review(layout, "loan", [], "labels", actor="ana")

@@ -88,3 +88,29 @@ def test_rare_classes_from_a_log(tmp_path: Path) -> None:
     found = classes(judge(layout, "loan", None, 1_759_990_000.0, 1_760_090_000.0, inputs=True))
     assert found[0].label == "rare" and found[0].rare and found[0].missed.error == 1.0
     assert {one.label for one in found if not one.rare} == {"yes", "no"}
+
+
+def test_the_quick_model_of_a_ranking_is_what_most_people_wanted() -> None:
+    from tidegate.evaluation.quick import quick
+    from tidegate.evaluation.rows import errors_of
+
+    draw = np.random.default_rng(4)
+    wanted = draw.choice(["tea", "coffee", "milk", "water"], 200, p=[0.7, 0.2, 0.05, 0.05]).tolist()
+    rows = pl.DataFrame(
+        {
+            "prediction_id": [f"p{n}" for n in range(200)],
+            "row": [0] * 200,
+            "items": [["milk", "water", "coffee", "tea"]] * 200,
+            "label": pl.Series([None] * 200, dtype=pl.Float64),
+            "label_text": wanted,
+        }
+    )
+    roles = Roles("ranking", answer="items", items=("items",))
+    window = Window(rows, pl.DataFrame(), roles, [], [])
+    made = quick(Judged(errors_of(rows, roles), rows.select("prediction_id", "row"), window, roles, METRICS["ranking"]))
+    assert not isinstance(made, str) and made.name == "the most popular items" and made.learned_on == 100
+    late = wanted[100:]
+    gain = {"tea": 1.0, "coffee": 1 / np.log2(3)}
+    first_two = np.mean([gain.get(one, 0.0) for one in late])
+    assert 1 - made.rows[ERROR].mean() > first_two, "the others are in the list as well"
+    assert 1 - made.rows[ERROR].mean() == pytest.approx(first_two + 0.1 * 0.46, abs=0.05)

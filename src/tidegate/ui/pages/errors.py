@@ -15,11 +15,13 @@ from nicegui import ui
 from nicegui.events import KeyEventArguments
 
 from tidegate.errors import TidegateError
-from tidegate.evaluation.mistakes import Mistake, Sort, Summary, add_tags, listed, remove_tags, summary
+from tidegate.evaluation.mistakes import Mistake, Sort, Summary, add_tags, listed, remove_tags, summary, to_review
 from tidegate.ui.acting import guarded
 from tidegate.ui.components import (
     Column,
+    Field,
     Row,
+    ask,
     badge,
     bar,
     box,
@@ -30,6 +32,7 @@ from tidegate.ui.components import (
     field,
     link,
     num,
+    say,
     several,
     table,
     tabs,
@@ -65,6 +68,12 @@ def errors(endpoint: str) -> None:
     head().path(("Where to work", to("evaluation", endpoint)))
     with box("tg-row tg-between"):
         tabs([(said, with_query(sort=name), name == sort) for name, said in SORTS])
+        if who().may("operate"):
+            button(
+                "Ask people…",
+                lambda: _ask_people(endpoint, sort, only),
+                title="Tasks of a review queue: what is right?",
+            )
         if only:
             link(f"only {only}: show all", with_query(tag=""), "tg-pill tg-pill-accent")
     desks: list[_Desk] = []
@@ -220,6 +229,27 @@ class _Desk:
         self.rows[self.at] = msgspec.structs.replace(one, tags=tags)
         self.draw()
         forget()
+
+
+async def _ask_people(endpoint: str, sort: str, tag: str) -> None:
+    """Errors: Forbidden, InvalidRequest."""
+    who().must("operate")
+    rows = (await asyncio.to_thread(_ask, endpoint, sort, tag)).rows
+    words = (
+        f"{len(rows)} rows that are listed here become tasks. Who answers sees neither the label nor the model's answer; what they say "
+        "becomes the label."
+    )
+    fields = [
+        Field("queue", "Queue", value="labels", required=True),
+        Field("raters", "People a row", kind="number", value=1),
+    ]
+    given = await ask("Ask people what is right?", words, fields=fields, verb="Ask")
+    if given is None:
+        return
+    who().must("operate")
+    queue, raters = str(given["queue"]).strip(), int(float(given.get("raters") or 1))
+    made = await asyncio.to_thread(to_review, layout(), endpoint, rows, queue, raters=raters, actor=who().actor)
+    say(f"{made} new tasks in queue {queue}.")
 
 
 def _ask(endpoint: str, sort: str, tag: str) -> Asked:
