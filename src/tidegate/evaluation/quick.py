@@ -60,7 +60,11 @@ def quick(judged: Judged) -> Quick | str:
     x, y = features.of(early), truth(early, judged.roles)
     cut = early.height * 2 // 3
     scored = []
-    for name, learn in models(judged.roles.task).items():
+    tried = models(judged.roles.task)
+    loud = features.place("loudness")
+    if judged.roles.task == "binary" and loud is not None:
+        tried["loudness against a threshold"] = energy(loud)
+    for name, learn in tried.items():
         said = learn(x[:cut], y[:cut])(x[cut:])
         scored.append((float(_error(judged.roles, y[cut:], said)[:, 0].mean()), name, learn))
     _, name, learn = min(scored, key=lambda one: one[0])
@@ -125,6 +129,27 @@ def commonest(task: str) -> Callable[[Floats, np.ndarray[Any, Any]], Learned]:
     return learn
 
 
+def energy(place: int) -> Callable[[Floats, np.ndarray[Any, Any]], Learned]:
+    """What hears speech where it is loud: the one threshold of the feature at `place` that is wrong least often, either way round."""
+
+    def learn(x: Floats, y: np.ndarray[Any, Any]) -> Learned:
+        text = y.astype(str)
+        classes = np.unique(text)
+        if len(classes) != 2:
+            return lambda new: np.full(len(new), classes[0], object)
+        order = np.argsort(x[:, place], kind="stable")
+        high = (text[order] == classes[1]).astype(np.int64)
+        wrong = np.concatenate([[0], np.cumsum(high)]) + np.concatenate([np.cumsum((1 - high)[::-1])[::-1], [0]])
+        turned = len(high) - wrong
+        up = wrong.min() <= turned.min()
+        at = int(wrong.argmin() if up else turned.argmin())
+        limit = x[order[at], place] if at < len(order) else np.inf
+        above, below = (classes[1], classes[0]) if up else (classes[0], classes[1])
+        return lambda new: np.where(new[:, place] >= limit, above, below).astype(object)
+
+    return learn
+
+
 def linear(task: str) -> Callable[[Floats, np.ndarray[Any, Any]], Learned]:
     """Ridge regression; of classes, on a column of 0 and 1 for each, and the highest wins."""
 
@@ -162,6 +187,10 @@ class Features:
                 common = rows[name].drop_nulls().value_counts(sort=True).head(WORDS)[name].to_list()
                 if 1 < len(common) < rows.height // 2:
                     self._words.append((name, common))
+
+    def place(self, ending: str) -> int | None:
+        """Where a number whose name ends so stands among the columns of `of`."""
+        return next((2 * at for at, (name, _, _) in enumerate(self._numbers) if name.endswith(ending)), None)
 
     def of(self, rows: pl.DataFrame) -> Floats:
         """[n, k]."""

@@ -80,14 +80,21 @@ def read(layout: Layout, digest: str) -> pl.DataFrame:
 
 
 def available(
-    layout: Layout, endpoint: str, options: RetrainingOptions, rules: Rules | None, end: float, *, since: float = 0.0
+    layout: Layout,
+    endpoint: str,
+    options: RetrainingOptions,
+    rules: Rules | None,
+    end: float,
+    *,
+    enough: int,
+    since: float = 0.0,
 ) -> int:
-    """Labelled rows that a run would have now, at most `maxRows`; of predictions from `since` on. Errors: NotFound for an endpoint
-    without a log."""
+    """Labelled rows that a run would have now, of predictions from `since` on; counted up to `enough`, so that asking again and again
+    reads no more of the log than that. Errors: NotFound for an endpoint without a log."""
     start = max(since, end - options.window)
     if start >= end:
         return 0
-    return newest_labelled(layout, endpoint, start, end, options.max_rows, rules=rules or FoundOut()).rows.height
+    return newest_labelled(layout, endpoint, start, end, enough, rules=rules or FoundOut()).rows.height
 
 
 def collect(

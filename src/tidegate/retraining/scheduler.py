@@ -162,11 +162,13 @@ class Retrainings:
         return found
 
     def _too_few(self, endpoint: str, options: RetrainingOptions, rules: Rules, wish: Wish, now: float) -> str:
-        have = dataset.available(self._layout, endpoint, options, rules, now)
+        have = dataset.available(self._layout, endpoint, options, rules, now, enough=options.min_rows)
         if have < options.min_rows:
             return f"{have:,} labelled rows, it takes {options.min_rows:,} (minRows)"
         if wish.since and options.fresh_rows:
-            fresh = dataset.available(self._layout, endpoint, options, rules, now, since=wish.since)
+            fresh = dataset.available(
+                self._layout, endpoint, options, rules, now, enough=options.fresh_rows, since=wish.since
+            )
             if fresh < options.fresh_rows:
                 return f"{fresh:,} labelled rows of predictions since it was found, it takes {options.fresh_rows:,} (freshRows)"
         return ""

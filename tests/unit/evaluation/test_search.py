@@ -114,3 +114,22 @@ def test_the_quick_model_of_a_ranking_is_what_most_people_wanted() -> None:
     first_two = np.mean([gain.get(one, 0.0) for one in late])
     assert 1 - made.rows[ERROR].mean() > first_two, "the others are in the list as well"
     assert 1 - made.rows[ERROR].mean() == pytest.approx(first_two + 0.1 * 0.46, abs=0.05)
+
+
+def test_the_quick_model_of_speech_is_how_loud_it_is() -> None:
+    """An energy detector: found among the quick models where a column of loudness is there, whichever way the classes stand."""
+    from tidegate.evaluation.quick import Features, energy
+
+    draw = np.random.default_rng(5)
+    speech = draw.random(400) < 0.5
+    rows = pl.DataFrame(
+        {"seconds": draw.random(400), "audio_loudness": np.where(speech, -20.0, -50.0) + draw.normal(0, 6, 400)}
+    )
+    features = Features(rows)
+    place = features.place("loudness")
+    assert place == 2 and Features(rows.select("seconds")).place("loudness") is None
+    for words in (("quiet", "speech"), ("words", "nothing")):
+        said = np.where(speech, words[1], words[0]).astype(object)
+        learned = energy(place)(features.of(rows)[:200], said[:200])
+        assert (learned(features.of(rows)[200:]) == said[200:]).mean() > 0.95
+    assert set(energy(place)(features.of(rows)[:5], np.array(["a"] * 5, object))(features.of(rows)[:3])) == {"a"}

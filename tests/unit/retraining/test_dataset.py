@@ -84,7 +84,8 @@ def test_too_few_is_said_and_a_dry_run_keeps_nothing(layout: Layout) -> None:
         dataset.collect(layout, "loan", options(minRows=81), None, END)
     made = dataset.collect(layout, "loan", options(minRows=81), None, END, keep=False)
     assert made.learned == 64 and not list(dataset.folder(layout).iterdir())
-    assert dataset.available(layout, "loan", options(), None, END) == 80
+    assert dataset.available(layout, "loan", options(), None, END, enough=1000) == 80
+    assert dataset.available(layout, "loan", options(), None, END, enough=30) == 30, "no more is read than is asked for"
 
 
 def test_a_query_chooses_and_says_what_it_lacks(layout: Layout) -> None:
