@@ -163,6 +163,18 @@ QUESTIONS = (
 """In the order of the course's questionnaire."""
 
 
+NUMBERS = ("target", "compute.cpus", "compute.gpus", "speed.throughput")
+
+
+def _number(text: str) -> Any:
+    """As YAML would write it; what is none is for the check to refuse."""
+    try:
+        value = float(text)
+    except ValueError:
+        return text
+    return int(value) if value.is_integer() and abs(value) < 2**53 else value
+
+
 def answers(given: dict[str, str]) -> dict[str, Any]:
     """What people typed, by question, as `scoping:` has it. What wasn't answered is left out. Errors: pydantic's, naming the key.
 
@@ -177,7 +189,9 @@ def answers(given: dict[str, str]) -> dict[str, Any]:
             continue
         outer, _, inner = key.partition(".")
         if inner:
-            made.setdefault(outer, {})[inner] = text
+            made.setdefault(outer, {})[inner] = _number(text) if key in NUMBERS else text
+        elif key in NUMBERS:
+            made[key] = _number(text)
         elif key == "personal":
             made[key] = [name.strip() for name in text.split(",") if name.strip()]
         elif key == "risks":
